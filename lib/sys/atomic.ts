@@ -1,0 +1,96 @@
+/**
+ * Files that are whole or not there. A reader, or a crash, finds the old content whole or the new content whole;
+ * what these functions have returned from is on disk, name and all.
+ */
+import { randomBytes } from 'node:crypto'
+import { closeSync, constants, writeSync as writeOnce } from 'node:fs'
+import { type FileHandle, open, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+
+/**
+ * Writes all of `data`. The loop is not decoration: on a full disk one write may return a short count and no
+ * error, and a message would be cut.
+ *
+ * @throws the system's error (ENOSPC, EDQUOT, EIO …)
+ */
+export function writeAllSync(fd: number, data: Uint8Array): void {
+  for (let offset = 0; offset < data.length; ) offset += writeOnce(fd, data, offset, data.length - offset)
+}
+
+/** {@link writeAllSync}, off the event loop. */
+export async function writeAll(file: FileHandle, data: Uint8Array): Promise<void> {
+  for (let offset = 0; offset < data.length; ) {
+    const { bytesWritten } = await file.write(data, offset, data.length - offset)
+    offset += bytesWritten
+  }
+}
+
+/** Creates a file that must not exist yet, with its content on disk when this returns (its name is not yet). */
+export async function writeSynced(path: string, data: string | Uint8Array, mode = 0o600): Promise<void> {
+  const file = await open(path, 'wx', mode)
+  try {
+    await writeAll(file, typeof data === 'string' ? Buffer.from(data) : data)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+/** Replaces a file, or creates it: whole, synced, under its name. @param mode of the new file */
+export async function writeAtomic(path: string, data: string | Uint8Array, mode = 0o600): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}`)
+  try {
+    await writeSynced(temporary, data, mode)
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
+  }
+  await syncDirectory(dirname(path))
+}
+
+const underway = new Map<string, { next?: Promise<void>; current: Promise<void> }>()
+
+/**
+ * Makes the names in a directory durable. Calls that come while one sync runs share the next one: deliveries that
+ * finish together pay for one sync of new/, and each returns only after a sync that began after its own rename.
+ */
+export function syncDirectory(path: string): Promise<void> {
+  const running = underway.get(path)
+  if (running) {
+    running.next ??= running.current.then(
+      () => start(path),
+      () => start(path),
+    )
+    return running.next
+  }
+  return start(path)
+}
+
+function start(path: string): Promise<void> {
+  const entry: { next?: Promise<void>; current: Promise<void> } = { current: syncNow(path) }
+  underway.set(path, entry)
+  const done = () => {
+    if (!entry.next && underway.get(path) === entry) underway.delete(path)
+  }
+  entry.current.then(done, done)
+  return entry.current
+}
+
+async function syncNow(path: string): Promise<void> {
+  const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
+
+/** Closes a descriptor where an error of closing could only hide the first one. */
+export function closeQuietly(fd: number): void {
+  try {
+    closeSync(fd)
+  } catch {
+    // The descriptor is gone either way.
+  }
+}

@@ -1,0 +1,32 @@
+/** Locks that only our own programs take, for long and rare work: the only file that knows proper-lockfile. */
+import lockfile from 'proper-lockfile'
+import { errorCode, TemporaryError } from './error.js'
+
+export interface Lock {
+  /** Aborted when the lock was lost under way (the machine slept, say): stop writing at once. */
+  readonly signal: AbortSignal
+  release(): Promise<void>
+}
+
+/**
+ * Takes the lock beside `path` (a directory PATH.lock, touched while held); a lock untouched for 10 s is stale.
+ *
+ * @param wait longest wait in milliseconds; 0 tries once
+ * @throws TemporaryError when another process holds it
+ */
+export async function lock(path: string, wait = 0): Promise<Lock> {
+  const abort = new AbortController()
+  try {
+    const release = await lockfile.lock(path, {
+      realpath: false,
+      stale: 10_000,
+      update: 3_000,
+      retries: wait > 0 ? { retries: Math.ceil(wait / 100), minTimeout: 100, maxTimeout: 100 } : 0,
+      onCompromised: error => abort.abort(error),
+    })
+    return { signal: abort.signal, release: async () => (abort.signal.aborted ? undefined : release()) }
+  } catch (error) {
+    if (errorCode(error) !== 'ELOCKED') throw error
+    throw new TemporaryError(`${path} is in use by another process; try again when it has ended`)
+  }
+}

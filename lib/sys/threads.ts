@@ -1,0 +1,96 @@
+/** Whole-core work (password hashing, text search) on threads of its own, so that no session waits for it. */
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { parentPort, Worker } from 'node:worker_threads'
+import { describe, MailError } from './error.js'
+
+interface Job {
+  readonly input: unknown
+  readonly resolve: (output: never) => void
+  readonly reject: (error: Error) => void
+}
+
+type Reply = { readonly output: unknown } | { readonly error: string }
+
+/**
+ * A few threads that run one function, the one which lib/NAME/worker.ts gives to {@link answer}.
+ * Started when first asked; they keep no process alive.
+ */
+export class Threads<Input, Output> {
+  readonly #entry: URL
+  readonly #size: number
+  readonly #idle: Worker[] = []
+  readonly #jobs = new Map<Worker, Job>()
+  readonly #waiting: Job[] = []
+
+  /** @param name the folder of lib/ whose worker.ts runs @param size how many threads at most */
+  constructor(name: string, size = 1) {
+    this.#entry = entryOf(name)
+    this.#size = size
+  }
+
+  /** Runs the function on a thread. @throws MailError with the message of what the function threw */
+  run(input: Input): Promise<Output> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ input, resolve, reject })
+      this.#next()
+    })
+  }
+
+  /** Ends the threads; work under way is refused. */
+  async close(): Promise<void> {
+    const workers = [...this.#idle, ...this.#jobs.keys()]
+    this.#idle.length = 0
+    await Promise.all(workers.map(worker => worker.terminate()))
+  }
+
+  #next(): void {
+    if (this.#waiting.length === 0) return
+    const worker = this.#idle.pop() ?? (this.#jobs.size < this.#size ? this.#start() : undefined)
+    if (!worker) return
+    const job = this.#waiting.shift() as Job
+    this.#jobs.set(worker, job)
+    worker.ref()
+    worker.postMessage(job.input)
+  }
+
+  #start(): Worker {
+    const worker = new Worker(this.#entry)
+    worker.on('message', (reply: Reply) => {
+      const job = this.#jobs.get(worker)
+      this.#jobs.delete(worker)
+      worker.unref()
+      this.#idle.push(worker)
+      if ('error' in reply) job?.reject(new MailError(reply.error))
+      else job?.resolve(reply.output as never)
+      this.#next()
+    })
+    const ended = (error: Error) => {
+      this.#jobs.get(worker)?.reject(error)
+      this.#jobs.delete(worker)
+      const at = this.#idle.indexOf(worker)
+      if (at >= 0) this.#idle.splice(at, 1)
+      this.#next()
+    }
+    worker.on('error', ended)
+    worker.on('exit', () => ended(new MailError('a worker thread ended')))
+    return worker
+  }
+}
+
+/** Makes this thread answer what {@link Threads.run} asks of it. */
+export function answer<Input, Output>(work: (input: Input) => Output | Promise<Output>): void {
+  parentPort?.on('message', async (input: Input) => {
+    try {
+      parentPort?.postMessage({ output: await work(input) } satisfies Reply)
+    } catch (error) {
+      parentPort?.postMessage({ error: describe(error) } satisfies Reply)
+    }
+  })
+}
+
+/** A bundle stands in dist/bin with its workers in dist/worker; in an unbundled tree each stands where its source does. */
+function entryOf(name: string): URL {
+  const bundled = new URL(`../worker/${name}.cjs`, import.meta.url)
+  return existsSync(fileURLToPath(bundled)) ? bundled : new URL(`../${name}/worker.js`, import.meta.url)
+}

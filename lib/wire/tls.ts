@@ -1,0 +1,91 @@
+/** The server's side of TLS: an identity that can change while connections live, and the handshake. */
+import type { Socket } from 'node:net'
+import { createSecureContext, type SecureContext, type SecureVersion, TLSSocket } from 'node:tls'
+import { type Connection, PeerGone, PeerTimeout } from './line.js'
+
+/** Longest handshake in milliseconds; a peer that dawdles here costs a socket and nothing else. */
+const handshakeTimeout = 30_000
+
+export interface IdentityOptions {
+  /** The chain, leaf first, in PEM. */
+  readonly certificate: string | Buffer
+  readonly key: string | Buffer
+  readonly minimum?: SecureVersion
+}
+
+/**
+ * What a server shows of itself. One identity is shared by all listeners; {@link Identity.replace} gives new
+ * connections a renewed certificate and leaves the old ones alone. There is no choice by SNI: several real clients
+ * send none.
+ */
+export class Identity {
+  #context: SecureContext
+  readonly #minimum: SecureVersion
+
+  /** @throws Error when key and certificate cannot be read or do not belong together */
+  constructor(options: IdentityOptions) {
+    this.#minimum = options.minimum ?? 'TLSv1.2'
+    this.#context = createContext(options, this.#minimum)
+  }
+
+  get context(): SecureContext {
+    return this.#context
+  }
+
+  /** @throws Error and keeps the old identity when the new one cannot be used */
+  replace(options: Omit<IdentityOptions, 'minimum'>): void {
+    this.#context = createContext(options, this.#minimum)
+  }
+}
+
+/** Node's own cipher list leaves out anonymous and export ciphers; the order is the server's. */
+function createContext(options: Omit<IdentityOptions, 'minimum'>, minimum: SecureVersion): SecureContext {
+  return createSecureContext({
+    cert: options.certificate,
+    key: options.key,
+    minVersion: minimum,
+    honorCipherOrder: true,
+  })
+}
+
+/**
+ * Puts TLS around a connection, as the server. Call it after the answer to STARTTLS was written, or first of all on
+ * a port with implicit TLS.
+ *
+ * @throws PeerTimeout @throws PeerGone when the handshake fails
+ */
+export function startTls(connection: Connection, identity: Identity): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connection.replaceSocket(
+      (plain: Socket) => new TLSSocket(plain, { isServer: true, secureContext: identity.context }),
+    )
+    const timer = setTimeout(() => fail(new PeerTimeout('the TLS handshake took too long')), handshakeTimeout)
+    const fail = (error: Error) => {
+      clearTimeout(timer)
+      connection.destroy()
+      reject(error)
+    }
+    socket.once('secure', () => {
+      clearTimeout(timer)
+      socket.off('close', closed)
+      resolve()
+    })
+    let reason: Error | undefined
+    socket.once('error', error => {
+      reason = error
+    })
+    socket.once('_tlsError', (error: Error) =>
+      fail(new PeerGone('the TLS handshake failed', { cause: error })),
+    )
+    const closed = () => fail(new PeerGone('the TLS handshake failed', { cause: reason }))
+    socket.once('close', closed)
+  })
+}
+
+/** What was agreed, for a log line and a Received line: `TLSv1.3 TLS_AES_256_GCM_SHA384`; undefined in the clear. */
+export function tlsName(connection: Connection): string | undefined {
+  const { socket } = connection
+  return socket instanceof TLSSocket
+    ? `${socket.getProtocol()} ${socket.getCipher().standardName}`
+    : undefined
+}
