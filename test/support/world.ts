@@ -1,0 +1,21 @@
+/** A temporary place for a test, gone when the test is. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+
+/** Makes an empty directory that is removed when the test ends. */
+export function temporaryDirectory(t: Pick<TestContext, 'after'>): string {
+  const path = mkdtempSync(join(tmpdir(), 'postern-'))
+  t.after(() => rmSync(path, { recursive: true, force: true }))
+  return path
+}
+
+/** Polls until a condition holds. @throws Error after `patience` milliseconds, which only a broken test reaches */
+export async function until(condition: () => boolean | Promise<boolean>, patience = 10_000): Promise<void> {
+  const end = Date.now() + patience
+  while (!(await condition())) {
+    if (Date.now() > end) throw new Error(`never came true: ${condition}`)
+    await new Promise(resolve => setTimeout(resolve, 5))
+  }
+}

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict'
+import { spawn, spawnSync } from 'node:child_process'
+import { existsSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { withDotlock } from '../../lib/sys/dotlock.js'
+import { temporaryDirectory, until } from '../support/world.js'
+
+test('withDotlock() holds a plain file with pid:hostname while the work runs, and removes it after', async t => {
+  const path = join(temporaryDirectory(t), 'dovecot-uidlist.lock')
+  await withDotlock(path, () => assert.equal(readFileSync(path, 'utf8'), `${process.pid}:${hostname()}`))
+  assert.ok(!existsSync(path))
+})
+
+test('withDotlock() removes the lock when the work throws', async t => {
+  const path = join(temporaryDirectory(t), 'lock')
+  await assert.rejects(
+    withDotlock(path, () => {
+      throw new Error('mine')
+    }),
+    /mine/,
+  )
+  assert.ok(!existsSync(path))
+})
+
+test('withDotlock() lets callers of one process in one at a time, in order', async t => {
+  const path = join(temporaryDirectory(t), 'lock')
+  const order: string[] = []
+  await Promise.all(
+    [1, 2, 3].map(n =>
+      withDotlock(path, async () => {
+        order.push(`in ${n}`)
+        await new Promise(resolve => setTimeout(resolve, 2))
+        order.push(`out ${n}`)
+      }),
+    ),
+  )
+  assert.deepEqual(order, ['in 1', 'out 1', 'in 2', 'out 2', 'in 3', 'out 3'])
+})
+
+test('withDotlock() takes over the lock of a dead process of this host at once', async t => {
+  const path = join(temporaryDirectory(t), 'lock')
+  const { pid } = spawnSync(process.execPath, ['-e', ''])
+  writeFileSync(path, `${pid}:${hostname()}`)
+  assert.equal(await withDotlock(path, () => 'mine', 1_000), 'mine')
+})
+
+test('withDotlock() waits for a live process until it lets go', async t => {
+  const path = join(temporaryDirectory(t), 'lock')
+  const holder = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'])
+  t.after(() => holder.kill('SIGKILL'))
+  writeFileSync(path, `${holder.pid}:${hostname()}`)
+  utimesSync(path, 0, 0)
+  await assert.rejects(
+    withDotlock(path, () => 'never', 100),
+    { name: 'TemporaryError', message: /is held by \d+:/ },
+  )
+  const waiting = withDotlock(path, () => 'mine', 5_000)
+  holder.kill('SIGKILL')
+  assert.equal(await waiting, 'mine')
+})
+
+const strangers = [
+  ['another host', '1:somewhere-else'],
+  ['nobody knows whom', ''],
+] as const
+for (const [who, content] of strangers)
+  test(`withDotlock() breaks a lock of ${who} only when it is two minutes old`, async t => {
+    const path = join(temporaryDirectory(t), 'lock')
+    writeFileSync(path, content)
+    await assert.rejects(
+      withDotlock(path, () => 'never', 50),
+      { name: 'TemporaryError' },
+    )
+    const old = Date.now() / 1000 - 130
+    utimesSync(path, old, old)
+    assert.equal(await withDotlock(path, () => 'mine', 1_000), 'mine')
+  })
+
+test('withDotlock() loses no increment between processes', async t => {
+  const folder = temporaryDirectory(t)
+  const [path, counter] = [join(folder, 'lock'), join(folder, 'counter')]
+  writeFileSync(counter, '0')
+  const module = new URL('../../lib/sys/dotlock.js', import.meta.url).href
+  const script = `import { withDotlock } from ${JSON.stringify(module)}
+    import { readFileSync, writeFileSync } from 'node:fs'
+    const [path, counter] = process.argv.slice(1)
+    for (let i = 0; i < 200; i++)
+      await withDotlock(path, () => writeFileSync(counter, String(Number(readFileSync(counter, 'utf8')) + 1)))`
+  const children = [1, 2, 3].map(() =>
+    spawn(process.execPath, ['--input-type=module', '-e', script, path, counter], { stdio: 'inherit' }),
+  )
+  await Promise.all(children.map(child => until(() => child.exitCode !== null, 30_000)))
+  assert.equal(readFileSync(counter, 'utf8'), '600')
+})
