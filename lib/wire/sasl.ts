@@ -1,0 +1,140 @@
+/**
+ * The server's side of SASL (RFC 4422), whatever protocol carries it: PLAIN (RFC 4616), LOGIN, CRAM-MD5 (RFC 2195)
+ * and SCRAM-SHA-256 (RFC 7677).
+ *
+ * The protocol does the framing: it turns a challenge into its own continuation line in base64, reads one line,
+ * tells `*` (cancelled) and undecodable base64 from an answer, and hands the octets back.
+ */
+import { exits, MailError } from '../sys/error.js'
+import type { ScramKeys } from './scram.js'
+
+/**
+ * Sends a challenge (which may be empty) and returns what the client answers.
+ *
+ * @returns undefined when the client cancelled
+ */
+export type Exchange = (challenge: Buffer) => Promise<Buffer | undefined>
+
+/** A login by proof instead of password: its keys first, then what came of them. */
+export interface Attempt<Keys, Identity> {
+  readonly keys: Keys
+  /** The proof was right. @throws MailError when the login is refused all the same */
+  accept(): Promise<Identity>
+  /** The proof was wrong. @throws MailError always */
+  refuse(): Promise<never>
+}
+
+/**
+ * Who knows the passwords. Refusals are MailErrors, thrown through {@link authenticate}: `temporary` ones become 454
+ * or [UNAVAILABLE], others 535 or [AUTHENTICATIONFAILED].
+ */
+export interface Verifier<Identity> {
+  password(user: string, password: string): Promise<Identity>
+  /** Keys are made up for a user who has none, and no proof fits them: that the user is not there must not show. */
+  scram?(user: string): Promise<Attempt<ScramKeys, Identity>>
+  cram?(user: string): Promise<Attempt<readonly ((challenge: Buffer) => Buffer)[], Identity>>
+}
+
+/** An exchange that came to no login, by the client's fault or wish. */
+export class SaslError extends MailError {
+  override readonly name = 'SaslError'
+  /** `cancelled`: 501 or BAD; `malformed`: 501 5.5.2 or BAD; `unknown`: there is no such mechanism, 504 5.5.4 or NO. */
+  readonly reason: 'cancelled' | 'malformed' | 'unknown'
+
+  constructor(reason: SaslError['reason'], message: string) {
+    super(message, { exit: exits.protocol })
+    this.reason = reason
+  }
+}
+
+/** Longest answer of a client, in octets after base64 (RFC 4954 §4: 12288 characters of base64). */
+export const maxResponse = 9_216
+
+type Mechanism = <Identity>(
+  initial: Buffer | undefined,
+  exchange: Exchange,
+  verifier: Verifier<Identity>,
+) => Promise<Identity>
+
+/** The mechanisms of `names` that exist and that the verifier has keys for, in upper case: what a server offers. */
+export function mechanisms<Identity>(names: readonly string[], verifier: Verifier<Identity>): string[] {
+  return names
+    .map(name => name.toUpperCase())
+    .filter(name => Object.hasOwn(table, name))
+    .filter(name => name !== 'CRAM-MD5' || verifier.cram)
+    .filter(name => name !== 'SCRAM-SHA-256' || verifier.scram)
+}
+
+/**
+ * Runs one exchange. Whether the mechanism was offered at all is the caller's to check before.
+ *
+ * @param initial the client's initial response where its command brought one; an empty one (`=`) is an empty Buffer
+ * @throws SaslError @throws MailError as the verifier refuses
+ */
+export async function authenticate<Identity>(
+  mechanism: string,
+  initial: Buffer | undefined,
+  exchange: Exchange,
+  verifier: Verifier<Identity>,
+): Promise<Identity> {
+  const name = mechanism.toUpperCase()
+  const run = Object.hasOwn(table, name) ? table[name] : undefined
+  if (!run) throw new SaslError('unknown', `there is no mechanism ${name}`)
+  if (initial) checkLength(initial)
+  return run(
+    initial,
+    async challenge => {
+      const response = await exchange(challenge)
+      if (response) checkLength(response)
+      return response
+    },
+    verifier,
+  )
+}
+
+function checkLength(response: Buffer): void {
+  if (response.length > maxResponse) throw new SaslError('malformed', 'the response is too long')
+}
+
+/** A challenge whose answer must come. */
+async function ask(exchange: Exchange, challenge: string | Buffer): Promise<Buffer> {
+  const response = await exchange(typeof challenge === 'string' ? Buffer.from(challenge) : challenge)
+  if (response) return response
+  throw new SaslError('cancelled', 'authentication cancelled')
+}
+
+/** RFC 4616: authorization identity, NUL, user, NUL, password. */
+const plain: Mechanism = async (initial, exchange, verifier) => {
+  const parts = text(initial ?? (await ask(exchange, ''))).split('\0')
+  const [authorization = '', user = '', password = ''] = parts
+  if (parts.length !== 3 || user === '') throw new SaslError('malformed', 'this is no PLAIN response')
+  checkAuthorization(authorization, user)
+  return verifier.password(user, password)
+}
+
+/** Never standardised; clients look for exactly these two prompts. */
+const login: Mechanism = async (initial, exchange, verifier) => {
+  const user = text(initial ?? (await ask(exchange, 'Username:')))
+  const password = text(await ask(exchange, 'Password:'))
+  if (user === '' || user.includes('\0') || password.includes('\0'))
+    throw new SaslError('malformed', 'this is no LOGIN response')
+  return verifier.password(user, password)
+}
+
+const table: Readonly<Record<string, Mechanism>> = { PLAIN: plain, LOGIN: login }
+
+/** To act for somebody else is not possible here: only who is asked for by their own name is let in. */
+function checkAuthorization(authorization: string, user: string): void {
+  if (authorization !== '' && authorization.toLowerCase() !== user.toLowerCase())
+    throw new MailError('nobody may log in for somebody else here', { exit: exits.notAllowed })
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+function text(octets: Buffer): string {
+  try {
+    return utf8.decode(octets)
+  } catch {
+    throw new SaslError('malformed', 'the response is not UTF-8')
+  }
+}
