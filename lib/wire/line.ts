@@ -198,11 +198,16 @@ export class Connection {
 
   /**
    * Goes on over another socket laid around the first, as TLS is. What the peer sent ahead in the clear is dropped,
-   * so that nobody on the way can slip commands into the protected session (RFC 3207 §4.2).
+   * so that nobody on the way can slip commands into the protected session (RFC 3207 §4.2); where TLS was to begin
+   * at once, after a PROXY header, it is the beginning of the handshake and is kept.
    */
-  replaceSocket(wrap: (socket: Socket) => Socket): Socket {
+  replaceSocket(wrap: (socket: Socket) => Socket, ahead: 'drop' | 'keep' = 'drop'): Socket {
     this.flush()
     for (const [event, handler] of Object.entries(this.#handlers)) this.#socket.off(event, handler)
+    if (ahead === 'keep' && this.#buffer.length > 0) {
+      this.#socket.pause()
+      this.#socket.unshift(this.#buffer)
+    }
     this.#buffer = empty
     this.#scanned = 0
     this.#socket = wrap(this.#socket)

@@ -3,8 +3,9 @@ import { randomBytes } from 'node:crypto'
 import { createServer, type Server, type Socket } from 'node:net'
 import { describe } from '../sys/error.js'
 import type { Log } from '../sys/log.js'
-import { type Address, isLoopback, listen } from '../sys/sockets.js'
+import { type Address, isLoopback, listen, type Networks } from '../sys/sockets.js'
 import { Connection, LineTooLong, PeerGone, PeerTimeout } from './line.js'
+import { readProxyHeader } from './proxy.js'
 import { type Identity, startTls } from './tls.js'
 
 /** How a listener is protected: from the first octet, by STARTTLS before anything else, by STARTTLS at will, not. */
@@ -19,6 +20,8 @@ export interface ListenerOptions {
   /** Most connections at a time, in all and from one address (loopback and Unix sockets are not counted by address). */
   readonly maxConnections?: number
   readonly maxConnectionsPerAddress?: number
+  /** Peers that send a PROXY header first; nobody unless given. */
+  readonly proxies?: Networks | undefined
   /** What is sent to a connection over the limit, its CRLF included; nothing by default. */
   readonly busy?: string
   /** Speaks the protocol until the peer leaves. Ending, by return or throw, closes the connection. */
@@ -67,40 +70,50 @@ export class Listener {
   }
 
   #accept(socket: Socket): void {
-    const { maxConnections = 1_000, maxConnectionsPerAddress = 100, busy = '', log } = this.#options
     const connection = new Connection(socket, randomBytes(5).toString('hex'))
-    const address = connection.remoteAddress
-    const known = this.#byAddress.get(address) ?? 0
-    if (
-      this.#connections.size >= maxConnections ||
-      (!isLoopback(address) && known >= maxConnectionsPerAddress)
-    ) {
-      log.warning('too-many-connections', { address, connections: this.#connections.size })
-      connection.write(busy)
-      connection.close()
-      return
-    }
     this.#connections.add(connection)
-    this.#byAddress.set(address, known + 1)
-    this.#run(connection, log.with({ session: connection.id })).finally(() => {
+    this.#run(connection, this.#options.log.with({ session: connection.id })).finally(() => {
       connection.close()
       this.#connections.delete(connection)
-      const left = (this.#byAddress.get(address) ?? 1) - 1
-      if (left > 0) this.#byAddress.set(address, left)
-      else this.#byAddress.delete(address)
       if (this.#connections.size === 0) this.onIdle()
     })
   }
 
   async #run(connection: Connection, log: Log): Promise<void> {
     try {
-      if (this.#options.tls === 'implicit' && this.#options.identity)
-        await startTls(connection, this.#options.identity)
-      await this.#options.serve(connection, log)
+      if (this.#options.proxies?.has(connection.remoteAddress)) {
+        const peer = await readProxyHeader(connection)
+        connection.remoteAddress = peer?.address ?? connection.remoteAddress
+        connection.remotePort = peer?.port ?? connection.remotePort
+      }
+      await this.#counted(connection, log)
     } catch (error) {
       if (error instanceof PeerTimeout || error instanceof PeerGone || error instanceof LineTooLong)
         log.info('disconnected', { address: connection.remoteAddress, reason: describe(error) })
       else log.error('session-failed', { address: connection.remoteAddress, reason: stackOf(error) })
+    }
+  }
+
+  async #counted(connection: Connection, log: Log): Promise<void> {
+    const { maxConnections = 1_000, maxConnectionsPerAddress = 100, busy = '', identity, tls } = this.#options
+    const address = connection.remoteAddress
+    const known = this.#byAddress.get(address) ?? 0
+    if (
+      this.#connections.size > maxConnections ||
+      (!isLoopback(address) && known >= maxConnectionsPerAddress)
+    ) {
+      log.warning('too-many-connections', { address, connections: this.#connections.size })
+      connection.write(busy)
+      return
+    }
+    this.#byAddress.set(address, known + 1)
+    try {
+      if (tls === 'implicit' && identity) await startTls(connection, identity, 'keep')
+      await this.#options.serve(connection, log)
+    } finally {
+      const left = (this.#byAddress.get(address) ?? 1) - 1
+      if (left > 0) this.#byAddress.set(address, left)
+      else this.#byAddress.delete(address)
     }
   }
 }

@@ -52,12 +52,18 @@ function createContext(options: Omit<IdentityOptions, 'minimum'>, minimum: Secur
  * Puts TLS around a connection, as the server. Call it after the answer to STARTTLS was written, or first of all on
  * a port with implicit TLS.
  *
+ * @param ahead what to do with octets that came already, see {@link Connection.replaceSocket}
  * @throws PeerTimeout @throws PeerGone when the handshake fails
  */
-export function startTls(connection: Connection, identity: Identity): Promise<void> {
+export function startTls(
+  connection: Connection,
+  identity: Identity,
+  ahead: 'drop' | 'keep' = 'drop',
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket = connection.replaceSocket(
       (plain: Socket) => new TLSSocket(plain, { isServer: true, secureContext: identity.context }),
+      ahead,
     )
     const timer = setTimeout(() => fail(new PeerTimeout('the TLS handshake took too long')), handshakeTimeout)
     const fail = (error: Error) => {
