@@ -74,7 +74,7 @@ export class DotDecoder {
     if (octets.length === 0) return empty
     this.#received += octets.length
     // A string's replaceAll is the fastest way Node has to drop the CRs: 1.4 GB/s, where a loop makes 0.7.
-    const text = Buffer.from(octets.latin1Slice().replaceAll('\r\n', '\n'), 'latin1')
+    const text = Buffer.from(octets.toString('latin1').replaceAll('\r\n', '\n'), 'latin1')
     for (let at = text.indexOf(CR); at >= 0; at = text.indexOf(CR, at + 1)) text[at] = SPACE
     const unstuffed = withoutDots(text, this.#lineStart !== 'no')
     if (octets[octets.length - 1] !== LF) this.#lineStart = 'no'
@@ -90,7 +90,7 @@ export class DotDecoder {
  */
 function heldBack(octets: Buffer, atStart: boolean): number {
   const { length } = octets
-  const tail = octets.latin1Slice(Math.max(0, length - 4))
+  const tail = octets.toString('latin1', Math.max(0, length - 4))
   if (tail.endsWith('\r\n.\r')) return 2
   if (tail.endsWith('\r\n.')) return 1
   if (atStart && (tail === '.' || tail === '.\r')) return length
@@ -140,7 +140,7 @@ export class DotEncoder {
   push(chunk: Uint8Array): Buffer {
     if (chunk.length === 0) return empty
     const octets = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)
-    let text = octets.latin1Slice()
+    let text = octets.toString('latin1')
     if (this.#last === CR) text = `\r${text}`
     if (text.endsWith('\r')) text = text.slice(0, -1)
     if (text.includes('\r')) text = this.#settleCr(text)
