@@ -1,0 +1,311 @@
+/**
+ * Delivery into Maildirs: written once into tmp/, synced, then linked or renamed into new/ of each, directory synced.
+ *
+ * States on disk: a file in tmp/ only (nobody sees it; left behind by a crash it is removed after 36 hours, see
+ * {@link cleanTmp}); the file in some of the new/ (a crash between two links: the sender had no answer, sends again,
+ * and those get it twice); the file in all of them and synced (the delivery has returned).
+ */
+import { closeSync, fsync, linkSync, openSync, renameSync, unlinkSync, utimesSync } from 'node:fs'
+import { copyFile, mkdir, readdir, stat, unlink } from 'node:fs/promises'
+import { promisify } from 'node:util'
+import { closeQuietly, syncDirectory, writeAllSync, writeSynced } from '../sys/atomic.js'
+import { errorCode, isMissing, MailError, TemporaryError } from '../sys/error.js'
+import { LineEnds } from './lines.js'
+import { uniqueName, withSizes } from './name.js'
+
+const sync = promisify(fsync)
+
+/** Octets gathered before they are written. */
+const bufferSize = 65_536
+
+/** Where a message goes. */
+export interface Target {
+  /** The Maildir: a directory with cur, new and tmp; made when it is missing. */
+  readonly maildir: string
+  /** Letters of {@link MaildirName.flags}; with any, the file goes to cur/, as read mail does. */
+  readonly flags?: string
+}
+
+/** A message that is on disk, name and all. */
+export interface Delivered {
+  readonly maildir: string
+  /** `new` or `cur`. */
+  readonly folder: 'new' | 'cur'
+  /** The file's name there. */
+  readonly name: string
+  /** Octets on disk. */
+  readonly storedSize: number
+  /** Octets on the wire. */
+  readonly size: number
+}
+
+/** One message on its way into one or many Maildirs. End it with commit() or abort(). */
+export class Delivery {
+  readonly #maildir: string
+  readonly #unique: string
+  readonly #fd: number
+  readonly #lines = new LineEnds()
+  #waiting: Buffer[] = []
+  #waitingSize = 0
+  #state: 'open' | 'written' | 'ended' = 'open'
+
+  private constructor(maildir: string, unique: string, fd: number) {
+    this.#maildir = maildir
+    this.#unique = unique
+    this.#fd = fd
+  }
+
+  /**
+   * Opens a file in the Maildir's tmp/; the Maildir is made when it is missing.
+   *
+   * @throws TemporaryError for whatever the system refuses
+   */
+  static async begin(maildir: string): Promise<Delivery> {
+    const unique = uniqueName()
+    try {
+      return new Delivery(maildir, unique, openSync(`${maildir}/tmp/${unique}`, 'wx', 0o600))
+    } catch (error) {
+      if (!isMissing(error)) throw refusal(maildir, error)
+    }
+    await makeMaildir(maildir)
+    try {
+      return new Delivery(maildir, unique, openSync(`${maildir}/tmp/${unique}`, 'wx', 0o600))
+    } catch (error) {
+      throw refusal(maildir, error)
+    }
+  }
+
+  /** Octets on disk so far. */
+  get storedSize(): number {
+    return this.#lines.storedSize
+  }
+
+  /** Octets on the wire so far. */
+  get size(): number {
+    return this.#lines.size
+  }
+
+  /** The file while it is in tmp/. */
+  get temporary(): string {
+    return `${this.#maildir}/tmp/${this.#unique}`
+  }
+
+  /**
+   * Takes more of the message; CRLF is stored as LF.
+   *
+   * @throws TemporaryError when it cannot be written (a full disk, a quota); the delivery is then aborted
+   */
+  async write(chunk: Uint8Array): Promise<void> {
+    if (this.#state !== 'open') throw new MailError('a delivery that has ended takes no more octets')
+    const octets = this.#lines.convert(chunk)
+    this.#waiting.push(octets)
+    this.#waitingSize += octets.length
+    if (this.#waitingSize >= bufferSize) this.#flush()
+  }
+
+  #flush(): void {
+    try {
+      for (const octets of this.#waiting) writeAllSync(this.#fd, octets)
+      this.#waiting = []
+      this.#waitingSize = 0
+    } catch (error) {
+      this.#end()
+      throw refusal(this.#maildir, error)
+    }
+  }
+
+  /**
+   * Brings the octets to disk; the file is still in tmp/ and invisible. commit() does it when nobody did before.
+   *
+   * @param date modification time, which IMAP shows as INTERNALDATE, in milliseconds; now when left out
+   */
+  async sync(date?: number): Promise<void> {
+    if (this.#state !== 'open') return
+    this.#waiting.push(this.#lines.end())
+    this.#flush()
+    try {
+      await sync(this.#fd)
+      closeSync(this.#fd)
+      this.#state = 'written'
+      if (date !== undefined) utimesSync(this.temporary, date / 1000, date / 1000)
+    } catch (error) {
+      this.#end()
+      throw refusal(this.#maildir, error)
+    }
+  }
+
+  /**
+   * Makes the message appear in every target, or in none: it is on disk there, name and all, when this returns.
+   *
+   * @param targets each once; the Maildir it was begun in when left out
+   * @throws TemporaryError when one of them refused; nothing is left behind then
+   */
+  async commit(targets: readonly (string | Target)[] = [this.#maildir]): Promise<Delivered[]> {
+    await this.sync()
+    if (this.#state !== 'written') throw new MailError('a delivery that has ended cannot be committed')
+    const done: Delivered[] = []
+    try {
+      for (const target of targets)
+        done.push(
+          await this.#place(typeof target === 'string' ? { maildir: target } : target, targets.length),
+        )
+      await Promise.all([...new Set(done.map(folderPath))].map(syncDirectory))
+    } catch (error) {
+      for (const file of done) remove(`${folderPath(file)}/${file.name}`)
+      throw error instanceof MailError ? error : refusal(this.#maildir, error)
+    } finally {
+      this.#end()
+    }
+    return done
+  }
+
+  /** Leaves nothing behind. May be called at any time, also twice or after commit(). */
+  async abort(): Promise<void> {
+    this.#end()
+  }
+
+  async #place(target: Target, count: number): Promise<Delivered> {
+    const { maildir, flags = '' } = target
+    const { storedSize, size } = this
+    const folder = flags === '' ? 'new' : 'cur'
+    const unique = withSizes(this.#unique, storedSize, size)
+    const name = flags === '' ? unique : `${unique}:2,${[...new Set(flags)].sort().join('')}`
+    const path = `${maildir}/${folder}/${name}`
+    const place = () =>
+      count === 1 && maildir === this.#maildir
+        ? renameSync(this.temporary, path)
+        : linkOrCopy(this.temporary, maildir, path)
+    try {
+      await place()
+    } catch (error) {
+      if (!isMissing(error)) throw refusal(maildir, error)
+      await makeMaildir(maildir)
+      await Promise.resolve().then(place).catch(rethrowAs(maildir))
+    }
+    return { maildir, folder, name, storedSize, size }
+  }
+
+  #end(): void {
+    if (this.#state === 'ended') return
+    if (this.#state === 'open') closeQuietly(this.#fd)
+    this.#state = 'ended'
+    this.#waiting = []
+    remove(this.temporary)
+  }
+}
+
+/** A second name for the same file, or a copy where a link cannot be: another device, or too many links. */
+async function linkOrCopy(from: string, maildir: string, to: string): Promise<void> {
+  try {
+    linkSync(from, to)
+  } catch (error) {
+    const code = errorCode(error)
+    if (code !== 'EXDEV' && code !== 'EPERM' && code !== 'EMLINK' && code !== 'ENOTSUP') throw error
+    await copySynced(from, `${maildir}/tmp/${uniqueName()}`, to)
+  }
+}
+
+function rethrowAs(maildir: string): (error: unknown) => never {
+  return error => {
+    throw refusal(maildir, error)
+  }
+}
+
+function folderPath(file: Delivered): string {
+  return `${file.maildir}/${file.folder}`
+}
+
+async function copySynced(from: string, temporary: string, to: string): Promise<void> {
+  try {
+    await copyFile(from, temporary)
+    const fd = openSync(temporary, 'r+')
+    try {
+      await sync(fd)
+    } finally {
+      closeSync(fd)
+    }
+    const { atimeMs, mtimeMs } = await stat(from)
+    utimesSync(temporary, atimeMs / 1000, mtimeMs / 1000)
+    renameSync(temporary, to)
+  } catch (error) {
+    remove(temporary)
+    throw error
+  }
+}
+
+/** Removes a file that may be gone already; a file that cannot be removed now is cleaned away later. */
+function remove(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch {
+    // tmp/ is cleaned after 36 hours.
+  }
+}
+
+/** Everything a system call refuses here may work later, so that no mail is bounced for a full disk. */
+function refusal(maildir: string, cause: unknown): Error {
+  if (cause instanceof MailError || errorCode(cause) === undefined) return cause as Error
+  const full = errorCode(cause) === 'ENOSPC' || errorCode(cause) === 'EDQUOT'
+  return new TemporaryError(full ? `${maildir}: no space left` : `cannot deliver to ${maildir}`, { cause })
+}
+
+/**
+ * Makes a Maildir with its parents, mode 0700, and syncs it. One that exists is completed.
+ *
+ * @param folder whether it is a folder of another Maildir, which the empty file `maildirfolder` says
+ * @throws TemporaryError for whatever the system refuses
+ */
+export async function makeMaildir(path: string, folder = false): Promise<void> {
+  try {
+    const made = await mkdir(`${path}/tmp`, { recursive: true, mode: 0o700 })
+    for (const part of ['new', 'cur']) await mkdir(`${path}/${part}`, { recursive: true, mode: 0o700 })
+    if (folder) await writeSynced(`${path}/maildirfolder`, '').catch(ignoreExisting)
+    await syncDirectory(path)
+    if (made !== undefined) await syncUpTo(path, made)
+  } catch (error) {
+    throw refusal(path, error)
+  }
+}
+
+/** Syncs the parents of what mkdir made, from the innermost to the one that existed. */
+async function syncUpTo(path: string, made: string): Promise<void> {
+  for (let at = path; at.length >= made.length && at.includes('/'); ) {
+    at = at.slice(0, at.lastIndexOf('/')) || '/'
+    await syncDirectory(at)
+    if (at === '/') return
+  }
+}
+
+function ignoreExisting(error: unknown): void {
+  if (errorCode(error) !== 'EEXIST') throw error
+}
+
+/** How long an unfinished delivery may lie in tmp/ (maildir(5)), in milliseconds. */
+const tmpAge = 36 * 3_600_000
+
+/**
+ * Removes what dead deliveries left in tmp/.
+ *
+ * @param now milliseconds since 1970
+ * @returns how many files it removed
+ */
+export async function cleanTmp(maildir: string, now: number = Date.now()): Promise<number> {
+  let removed = 0
+  for (const name of await readdir(`${maildir}/tmp`).catch(() => [])) {
+    const path = `${maildir}/tmp/${name}`
+    try {
+      const { mtimeMs, ctimeMs, isFile } = await status(path)
+      if (!isFile || now - Math.max(mtimeMs, ctimeMs) < tmpAge) continue
+      await unlink(path)
+      removed++
+    } catch {
+      // Finished or removed by somebody else meanwhile.
+    }
+  }
+  return removed
+}
+
+async function status(path: string): Promise<{ mtimeMs: number; ctimeMs: number; isFile: boolean }> {
+  const found = await stat(path)
+  return { mtimeMs: found.mtimeMs, ctimeMs: found.ctimeMs, isFile: found.isFile() }
+}

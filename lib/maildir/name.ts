@@ -1,0 +1,170 @@
+/**
+ * Names of message files: `SECONDS.MmicrosecondsPpid[Qn].HOST,S=size,W=wiresize:2,FLAGS`.
+ *
+ * The part before ":" never changes while the message lives in its folder and is what dovecot-uidlist lists; what
+ * follows are the flags, letters in ASCII order. Names are octets, not text: they are handled here as latin1
+ * strings, one character an octet, and become paths with {@link pathOf} only.
+ */
+import { hostname } from 'node:os'
+
+/** What a name says. Sizes are hints that a careless program may have carried over to other content. */
+export interface MaildirName {
+  /** Everything before ":", the identity of the file. */
+  readonly unique: string
+  /** The letters of the first set of flags, as they stand; empty for a file without `:2,`. */
+  readonly flags: string
+  /** `S=`: octets on disk. */
+  readonly storedSize?: number
+  /** `W=`: octets on the wire, each line end counted as CRLF. */
+  readonly size?: number
+}
+
+/**
+ * Bits of a flag mask. The system flags are those of `message/flags.ts`; bits 5 to 30 are the letters a to z,
+ * whose meaning dovecot-keywords gives for each folder.
+ */
+const systemBits: Readonly<Record<string, number>> = { D: 16, F: 2, R: 1, S: 8, T: 4 }
+/** Where the letters a to z begin in a mask. */
+export const firstKeywordBit = 5
+/** Everything a file name can hold: five system flags and 26 letters. */
+export const maskOfAll = 0x7fffffff
+
+const bitOfCode = new Int32Array(256)
+for (const [letter, bit] of Object.entries(systemBits)) bitOfCode[letter.charCodeAt(0)] = bit
+for (let i = 0; i < 26; i++) bitOfCode[97 + i] = 1 << (firstKeywordBit + i)
+
+/** All flag letters in ASCII order, which is the order they are written in. */
+const letters = [...'DFRST', ...'abcdefghijklmnopqrstuvwxyz']
+
+/** Takes a name apart. */
+export function parseName(name: string): MaildirName {
+  const unique = uniqueOf(name)
+  const storedSize = sizeField(unique, ',S=')
+  const size = sizeField(unique, ',W=')
+  return {
+    unique,
+    flags: name.slice(flagsStart(name), flagsEnd(name)),
+    ...(storedSize === undefined ? {} : { storedSize }),
+    ...(size === undefined ? {} : { size }),
+  }
+}
+
+/** The part before ":". */
+export function uniqueOf(name: string): string {
+  const colon = name.indexOf(':')
+  return colon < 0 ? name : name.slice(0, colon)
+}
+
+/** The flags of a name as a mask; letters that are no flags count nothing. */
+export function maskOf(name: string): number {
+  let mask = 0
+  for (let i = flagsStart(name); i < name.length; i++) {
+    const code = name.charCodeAt(i)
+    if (code === 0x2c) break
+    mask |= bitOfCode[code]!
+  }
+  return mask
+}
+
+/**
+ * The same name with other flags. Characters that are no flags keep their place in the order, and a further set,
+ * `,…` after the flags, is kept whole: other programs put them there.
+ */
+export function withMask(name: string, mask: number): string {
+  const old = [...name.slice(flagsStart(name), flagsEnd(name))].filter(
+    letter => bitOfCode[letter.charCodeAt(0)] === 0,
+  )
+  const flags = letters.filter(letter => mask & bitOfCode[letter.charCodeAt(0)]!)
+  const all = old.length > 0 ? [...old, ...flags].sort() : flags
+  return `${uniqueOf(name)}:2,${all.join('')}${name.slice(flagsEnd(name))}`
+}
+
+/** `S=` or `W=`: decimal digits up to the next "," or the end; anything else is no size. */
+function sizeField(unique: string, key: string): number | undefined {
+  const start = unique.indexOf(key)
+  if (start < 0) return undefined
+  let value = 0
+  let i = start + key.length
+  for (; i < unique.length; i++) {
+    const digit = unique.charCodeAt(i) - 0x30
+    if (digit < 0 || digit > 9) break
+    value = value * 10 + digit
+  }
+  if (i === start + key.length || (i < unique.length && unique.charCodeAt(i) !== 0x2c)) return undefined
+  return Number.isSafeInteger(value) ? value : undefined
+}
+
+function flagsStart(name: string): number {
+  const colon = name.indexOf(':')
+  return colon >= 0 && name.startsWith('2,', colon + 1) ? colon + 3 : name.length
+}
+
+function flagsEnd(name: string): number {
+  const start = flagsStart(name)
+  const comma = name.indexOf(',', start)
+  return comma < 0 ? name.length : comma
+}
+
+/** Whether a directory entry can be a message: no dot file, no line end in its name, not all of it flags. */
+export function isMessageName(name: string): boolean {
+  const first = name.charCodeAt(0)
+  return first !== 0x2e && first !== 0x3a && !name.includes('\n') && !name.includes('\r')
+}
+
+/**
+ * Orders names as they were delivered: by their seconds as a number (a string comparison breaks where the digits
+ * grow), then by their microseconds, then by the octets.
+ */
+export function compareNames(a: string, b: string): number {
+  return digits(a, 0) - digits(b, 0) || micros(a) - micros(b) || (a < b ? -1 : a > b ? 1 : 0)
+}
+
+/** The number that stands at an offset; 0 where none does. */
+function digits(text: string, start: number): number {
+  let value = 0
+  for (let i = start; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 0x30
+    if (digit < 0 || digit > 9) break
+    value = value * 10 + digit
+  }
+  return value
+}
+
+function micros(name: string): number {
+  const dot = name.indexOf('.')
+  return name[dot + 1] === 'M' ? digits(name, dot + 2) : 0
+}
+
+let last = 0
+
+/**
+ * A name nobody else gives: without sizes and flags. Names of one process rise strictly, also when the clock does not.
+ *
+ * @param now microseconds since 1970
+ */
+export function uniqueName(now: number = microseconds(), host: string = hostname()): string {
+  last = Math.max(now, last + 1)
+  const seconds = Math.floor(last / 1e6)
+  return `${seconds}.M${last - seconds * 1e6}P${process.pid}.${safeHost(host)}`
+}
+
+function microseconds(): number {
+  return Math.floor((performance.timeOrigin + performance.now()) * 1000)
+}
+
+/** A host name with nothing in it that a path or a name gives a meaning to (maildir(5)). */
+export function safeHost(host: string): string {
+  return host.replaceAll('/', '\\057').replaceAll(':', '\\072').replaceAll(',', '\\054') || 'localhost'
+}
+
+/** A unique name with its exact sizes. */
+export function withSizes(unique: string, storedSize: number, size: number): string {
+  return `${unique},S=${storedSize},W=${size}`
+}
+
+/** The path of a file whose name is a latin1 string; octets beyond ASCII need a Buffer to stay what they are. */
+export function pathOf(directory: string, name: string): string | Buffer {
+  return /^[\x00-\x7f]*$/.test(name)
+    ? `${directory}/${name}`
+    : Buffer.concat([Buffer.from(`${directory}/`), Buffer.from(name, 'latin1')])
+}
