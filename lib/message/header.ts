@@ -1,0 +1,139 @@
+/** The header of a message or of a MIME part: its fields in order, with their places (RFC 5322 §2.2, §3.6). */
+const CR = 13
+const LF = 10
+const SP = 32
+const HT = 9
+
+/** More fields than this are not listed; they stay part of the header's octets. */
+const maxFields = 10_000
+
+export interface HeaderField {
+  /** As written, without the space that old mail puts before the colon; empty for a line without a colon. */
+  readonly name: string
+  /** The name in lower case. */
+  readonly key: string
+  /** Offset of the name's first octet. */
+  readonly start: number
+  /** Offset just after the colon; for a line without a colon, its start. */
+  readonly valueStart: number
+  /** Offset after the line end of the field's last line. */
+  readonly end: number
+}
+
+/** Fields with their offsets in the buffer they were read from, which is kept and must not change. */
+export class HeaderBlock {
+  readonly octets: Buffer
+  readonly start: number
+  /** Offset after the empty line that ends the header; the end of the octets when there is none. */
+  readonly bodyStart: number
+  readonly fields: readonly HeaderField[]
+
+  constructor(octets: Buffer, start: number, bodyStart: number, fields: readonly HeaderField[]) {
+    this.octets = octets
+    this.start = start
+    this.bodyStart = bodyStart
+    this.fields = fields
+  }
+
+  /** The value of the first field of that name, as {@link value} gives it; undefined when there is none. */
+  first(name: string): string | undefined {
+    const field = this.find(name)
+    return field && this.value(field)
+  }
+
+  /** The values of all fields of that name, in order. */
+  all(name: string): string[] {
+    const key = name.toLowerCase()
+    return this.fields.filter(field => field.key === key).map(field => this.value(field))
+  }
+
+  /** The first field of that name, compared without case. */
+  find(name: string): HeaderField | undefined {
+    const key = name.toLowerCase()
+    return this.fields.find(field => field.key === key)
+  }
+
+  /** A field's value, unfolded and without space around it, encoded words as they are; read as UTF-8 if it is valid UTF-8, else as Latin-1. */
+  value(field: HeaderField): string {
+    const binary = this.binary(field)
+    if (!/[\x80-\xff]/.test(binary)) return binary
+    const text = Buffer.from(binary, 'latin1').toString('utf8')
+    return text.includes('\ufffd') ? binary : text
+  }
+
+  /** A field's value, unfolded and without space around it, one character an octet. */
+  binary(field: HeaderField): string {
+    return unfold(this.octets.toString('latin1', field.valueStart, field.end))
+  }
+}
+
+/** Takes the line ends out of a field's value and the space from around it (RFC 5322 §2.2.3). */
+export function unfold(value: string): string {
+  const line = value.includes('\n') ? value.replace(/\r*\n/g, '') : value
+  let start = 0
+  let end = line.length
+  while (start < end && isSpace(line.charCodeAt(start))) start++
+  while (end > start && isSpace(line.charCodeAt(end - 1))) end--
+  return line.slice(start, end)
+}
+
+/**
+ * Reads the header that starts at `start`; lines may end in LF or CRLF. Never throws: a line that is no field is
+ * kept as a field without a name, and only an empty line, or `end`, ends the header.
+ */
+export function readHeader(octets: Buffer, start = 0, end = octets.length): HeaderBlock {
+  const fields: HeaderField[] = []
+  let at = start
+  while (at < end && fields.length < maxFields) {
+    const empty = emptyLine(octets, at, end)
+    if (empty > 0) return new HeaderBlock(octets, start, at + empty, fields)
+    const next = afterField(octets, at, end)
+    fields.push(readField(octets, at, next))
+    at = next
+  }
+  return new HeaderBlock(octets, start, at < end ? findBody(octets, at, end) : end, fields)
+}
+
+/** Where the body starts of a message whose header, or some whole lines of it, starts at `at`. */
+export function findBody(octets: Buffer, at = 0, end = octets.length): number {
+  for (let line = at; line < end; ) {
+    const empty = emptyLine(octets, line, end)
+    if (empty > 0) return line + empty
+    line = afterLine(octets, line, end)
+  }
+  return end
+}
+
+/** The length of the empty line that stands at `at`; 0 when another line does. */
+function emptyLine(octets: Buffer, at: number, end: number): number {
+  if (octets[at] === LF) return 1
+  return octets[at] === CR && octets[at + 1] === LF && at + 1 < end ? 2 : 0
+}
+
+function afterLine(octets: Buffer, at: number, end: number): number {
+  const lf = octets.indexOf(LF, at)
+  return lf < 0 || lf >= end ? end : lf + 1
+}
+
+/** The offset after a field's last line: lines that start with space belong to the one before. */
+function afterField(octets: Buffer, at: number, end: number): number {
+  let next = afterLine(octets, at, end)
+  while (next < end && (octets[next] === SP || octets[next] === HT)) next = afterLine(octets, next, end)
+  return next
+}
+
+function readField(octets: Buffer, start: number, end: number): HeaderField {
+  const line = octets.toString('latin1', start, Math.min(end, start + 998))
+  const colon = line.indexOf(':')
+  const lineEnd = line.indexOf('\n')
+  if (colon < 0 || (lineEnd >= 0 && lineEnd < colon))
+    return { name: '', key: '', start, valueStart: start, end }
+  let length = colon
+  while (length > 0 && isSpace(line.charCodeAt(length - 1))) length--
+  const name = line.slice(0, length)
+  return { name, key: name.toLowerCase(), start, valueStart: start + colon + 1, end }
+}
+
+function isSpace(code: number): boolean {
+  return code === SP || code === HT || code === CR || code === LF
+}

@@ -1,0 +1,56 @@
+/**
+ * Line ends: stored messages have LF, the wire has CRLF. A LF without a CR before it ("bare") grows by one octet on
+ * its way out, so the wire size of any octets is their length and the number of bare LFs in them.
+ */
+const CR = 13
+const LF = 10
+
+/**
+ * Counts the LFs in `[start, end)` that no CR comes before.
+ *
+ * @param start the octet before it is looked at too: a CR there belongs to a LF at `start`
+ */
+export function countBareLf(octets: Buffer, start = 0, end = octets.length): number {
+  const stop = Math.min(end, octets.length)
+  let count = 0
+  for (let at = octets.indexOf(LF, start); at >= 0 && at < stop; at = octets.indexOf(LF, at + 1))
+    if (octets[at - 1] !== CR) count++
+  return count
+}
+
+/** The size in octets that `[start, end)` has on the wire. */
+export function wireSize(octets: Buffer, start = 0, end = octets.length): number {
+  return end - start + countBareLf(octets, start, end)
+}
+
+/** The same lines with CRLF ends; the very same buffer when they have these already. */
+export function toCrlf(octets: Buffer): Buffer {
+  const bare = countBareLf(octets)
+  if (bare === 0) return octets
+  const wire = Buffer.allocUnsafe(octets.length + bare)
+  let filled = 0
+  let from = 0
+  for (let at = octets.indexOf(LF); at >= 0; at = octets.indexOf(LF, at + 1)) {
+    if (octets[at - 1] === CR) continue
+    filled += octets.copy(wire, filled, from, at)
+    wire[filled++] = CR
+    from = at
+  }
+  octets.copy(wire, filled, from)
+  return wire
+}
+
+/** The same lines with LF ends: every CRLF becomes LF. The very same buffer when there is none. */
+export function toLf(octets: Buffer): Buffer {
+  let at = octets.indexOf('\r\n', 0, 'latin1')
+  if (at < 0) return octets
+  const stored = Buffer.allocUnsafe(octets.length - 1)
+  let filled = 0
+  let from = 0
+  for (; at >= 0; at = octets.indexOf('\r\n', from, 'latin1')) {
+    filled += octets.copy(stored, filled, from, at)
+    from = at + 1
+  }
+  filled += octets.copy(stored, filled, from)
+  return stored.subarray(0, filled)
+}
