@@ -1,0 +1,110 @@
+/** Where the files of a queue stand, and how they come to be durable and owned by whom they should be. */
+import { statSync } from 'node:fs'
+import { type FileHandle, open, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { syncDirectory, writeAll } from '../sys/atomic.js'
+import { errorCode } from '../sys/error.js'
+
+/** The directories in the queue's own. */
+export const folders = ['mail', 'drop', 'process', 'broken'] as const
+export type Folder = (typeof folders)[number]
+
+export interface EntryPaths {
+  readonly message: string
+  readonly envelope: string
+  readonly claim: string
+  readonly dialogue: string
+}
+
+/** The files of an entry in a directory. */
+export function entryPaths(directory: string, id: string): EntryPaths {
+  return {
+    message: join(directory, `${id}.message`),
+    envelope: join(directory, `${id}.envelope`),
+    claim: join(directory, `${id}.claim`),
+    dialogue: join(directory, `${id}.dialogue`),
+  }
+}
+
+/** To whom new files are given: root works in queues that belong to somebody else. Absent for everybody but root. */
+export interface Owner {
+  readonly uid: number
+  readonly gid: number
+}
+
+export function ownerOf(directory: string): Owner | undefined {
+  if (process.geteuid?.() !== 0) return undefined
+  const { uid, gid } = statSync(directory)
+  return uid === 0 && gid === 0 ? undefined : { uid, gid }
+}
+
+/** Opens a file that must not exist yet, for its owner. */
+export async function create(path: string, owner: Owner | undefined, mode: number): Promise<FileHandle> {
+  const file = await open(path, 'wx', mode)
+  if (owner) await file.chown(owner.uid, owner.gid)
+  return file
+}
+
+/**
+ * Puts a small file in place of another, or of none: whole, synced, and its name synced where this user may read the
+ * directory. (Into a drop directory he may only write; there the file is synced once more under its new name, which
+ * on the file systems in use commits the name too.)
+ */
+export async function place(
+  path: string,
+  text: string,
+  owner: Owner | undefined,
+  mode = 0o600,
+): Promise<void> {
+  const temporary = await prepare(path, text, owner, mode)
+  await settle(temporary, path)
+}
+
+/** The name under which a file is written until it is whole. */
+export function halfWritten(path: string): string {
+  return join(dirname(path), `.${basename(path)}`)
+}
+
+/** The first half of {@link place}: the content, under a dotted name, synced. @returns that name */
+export async function prepare(
+  path: string,
+  text: string,
+  owner: Owner | undefined,
+  mode = 0o600,
+): Promise<string> {
+  const temporary = halfWritten(path)
+  const file = await open(temporary, 'w', mode)
+  try {
+    if (owner) await file.chown(owner.uid, owner.gid)
+    await writeAll(file, Buffer.from(text))
+    await file.datasync()
+  } finally {
+    await file.close()
+  }
+  return temporary
+}
+
+/** The second half of {@link place}: the name. */
+export async function settle(temporary: string, path: string): Promise<void> {
+  await rename(temporary, path)
+  try {
+    await syncDirectory(dirname(path))
+  } catch (error) {
+    if (errorCode(error) !== 'EACCES') throw error
+    await syncFile(path)
+  }
+}
+
+async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r+')
+  try {
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+/** Removes what is there, without a word about what is not. */
+export async function removeAll(...paths: readonly string[]): Promise<void> {
+  await Promise.all(paths.map(path => rm(path, { force: true })))
+}

@@ -1,0 +1,54 @@
+/** When to try again, when to warn, when to give up: pure, the clock and chance handed in. All times in milliseconds. */
+import type { Envelope, Recipient } from './entry.js'
+
+export interface Schedule {
+  /** The wait after the first failed attempt, the second, …; the last one repeats. */
+  readonly retry: readonly number[]
+  /** How long after its arrival an entry is given up. */
+  readonly maxAge: number
+  /** How long after its arrival the sender is warned that it is still here; 0 for never. */
+  readonly warnAfter: number
+}
+
+const minute = 60_000
+const hour = 60 * minute
+
+export const defaultSchedule: Schedule = {
+  retry: [minute, 5 * minute, 15 * minute, 30 * minute, hour, 2 * hour, 4 * hour],
+  maxAge: 5 * 24 * hour,
+  warnAfter: 4 * hour,
+}
+
+/**
+ * The time of the next attempt. A tenth is left to chance, so that what failed together does not come back together.
+ *
+ * @param attempts how many failed so far, at least 1
+ * @param random between 0 and 1
+ */
+export function nextAttempt(schedule: Schedule, attempts: number, now: number, random: number): number {
+  const { retry } = schedule
+  const wait = retry[Math.min(attempts, retry.length) - 1] ?? hour
+  return Math.round(now + wait * (0.95 + 0.1 * random))
+}
+
+/** Whether an entry has been here too long, or long enough for a warning. Held entries wait as long as they must. */
+export function review(envelope: Envelope, schedule: Schedule, now: number): 'expired' | 'warn' | undefined {
+  if (envelope.held !== undefined) return undefined
+  const age = now - envelope.arrived
+  if (age >= schedule.maxAge) return 'expired'
+  if (schedule.warnAfter === 0 || envelope.warned || age < schedule.warnAfter) return undefined
+  return 'warn'
+}
+
+/** When {@link review} will say something new; Infinity when it will not. */
+export function nextReview(envelope: Envelope, schedule: Schedule): number {
+  if (envelope.held !== undefined) return Number.POSITIVE_INFINITY
+  const { maxAge, warnAfter } = schedule
+  const warned = warnAfter === 0 || envelope.warned === true
+  return envelope.arrived + (warned ? maxAge : Math.min(warnAfter, maxAge))
+}
+
+/** Whether a recipient's sender wants to hear of this (RFC 3461 §4.1; without NOTIFY: of failures and delays). */
+export function wantsReport(recipient: Recipient, kind: 'failure' | 'delay' | 'success'): boolean {
+  return recipient.notify ? recipient.notify.includes(kind) : kind !== 'success'
+}
