@@ -1,0 +1,134 @@
+/** What no single key can break: rules between keys. A configuration that breaks one does not start. */
+import { formatAddress, Networks } from '../sys/sockets.js'
+import { isLocal } from './listeners.js'
+import type { Config } from './load.js'
+import type { Problem } from './types.js'
+
+/** All broken rules. */
+export function brokenRules(config: Config): Problem[] {
+  return [
+    ...domainRules(config),
+    ...listenerRules(config),
+    ...openRelays(config),
+    ...relayRules(config),
+    ...fetchRules(config),
+  ]
+}
+
+function* domainRules({ domains }: Config): Generator<Problem> {
+  if (domains.length === 0) yield { path: ['domains'], message: 'must name at least one domain' }
+}
+
+function* listenerRules(config: Config): Generator<Problem> {
+  const taken = new Map<string, string>()
+  for (const server of ['smtpd', 'imapd', 'pop3d', 'sieved'] as const)
+    for (const [i, listener] of config[server].listen.entries()) {
+      const path = [server, 'listen', i]
+      const address = formatAddress(listener.address)
+      const other = taken.get(address)
+      if (other !== undefined && !address.endsWith(':0'))
+        yield { path: [...path, 'address'], message: `is ${address}, which ${other} has already` }
+      taken.set(address, `${server}.listen[${i}]`)
+      const auth = 'auth' in listener ? listener.auth : 'required'
+      if (listener.tls === 'off' && auth !== 'off' && !isLocal(listener.address))
+        yield {
+          path: [...path, 'tls'],
+          message:
+            `is "off" on ${address}, which other machines can reach, so passwords would cross the network in the clear; ` +
+            (server === 'smtpd'
+              ? 'use "required" or "implicit", or auth = "off", or a loopback address'
+              : 'use "required" or "implicit", or a loopback address'),
+        }
+    }
+}
+
+/**
+ * Trusted networks so wide that strangers are in them. A home may trust a public prefix of its own, so the line is
+ * drawn where no home's prefix is.
+ */
+function* openRelays(config: Config): Generator<Problem> {
+  for (const [i, listener] of config.smtpd.listen.entries()) {
+    if (listener.protocol === 'lmtp' || (isLocal(listener.address) && config.smtpd.proxies.length === 0))
+      continue
+    if (listener.recipients?.every(pattern => isOurs(config, pattern))) continue
+    const wide = listener.trusted.filter(isInternet)
+    if (wide.length === 0) continue
+    yield {
+      path: ['smtpd', 'listen', i],
+      message:
+        `would be an open relay: anybody who reaches ${formatAddress(listener.address)} from ${wide.join(', ')} ` +
+        'could send mail to the whole world without a login; put only your own networks into trusted, ' +
+        "or limit this listener's recipients to your domains",
+    }
+  }
+}
+
+function isOurs(config: Config, pattern: string): boolean {
+  const domain = pattern.slice(pattern.lastIndexOf('@') + 1).toLowerCase()
+  return config.domains.includes(domain)
+}
+
+const privateNetworks = new Networks(
+  '10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.168.0.0/16 ::1 fc00::/7 fe80::/10'.split(
+    ' ',
+  ),
+)
+
+function isInternet(network: string): boolean {
+  const [whole = '', length] = network.split('/')
+  const mapped = /^::ffff:(?=.)/i.test(whole) && length !== undefined
+  const address = mapped ? '::' : whole
+  const bits = Number(length ?? 128) - (mapped ? 96 : 0)
+  const four = mapped || !address.includes(':')
+  if (bits >= (four ? 16 : 32)) return false
+  return !privateNetworks.has(address) || bits < (four ? 8 : 7)
+}
+
+function* relayRules({ relay }: Config): Generator<Problem> {
+  if (!relay) return
+  if (!relay.host && !relay.direct && relay.route.length === 0)
+    yield {
+      path: ['relay', 'host'],
+      message: 'is missing: name a smarthost, or routes, or set direct = true',
+    }
+  yield* passwordRules(relay, ['relay'])
+  for (const [i, route] of relay.route.entries()) {
+    const path = ['relay', 'route', i]
+    if (!route.host) yield { path: [...path, 'host'], message: 'is missing' }
+    if (route.sender === undefined && route.recipient === undefined)
+      yield { path, message: 'needs a sender or a recipient to match' }
+    yield* passwordRules(route, path)
+  }
+}
+
+function* fetchRules({ fetch, domains }: Config): Generator<Problem> {
+  for (const [name, account] of Object.entries(fetch)) {
+    const path = ['fetch', name]
+    if (!account.host && !account.provider)
+      yield { path: [...path, 'host'], message: 'is missing, and so is provider' }
+    if (account.user === undefined) yield { path: [...path, 'user'], message: 'is missing' }
+    yield* passwordRules(account, path)
+    const domain = account.into.slice(account.into.lastIndexOf('@') + 1).toLowerCase()
+    if (!domains.includes(domain))
+      yield { path: [...path, 'into'], message: `is ${account.into}, but ${domain} is none of domains` }
+  }
+}
+
+interface Credentials {
+  readonly user?: string | undefined
+  readonly password_file?: string | undefined
+  readonly password_command?: string | undefined
+  readonly oauth2?: object | undefined
+}
+
+function* passwordRules(account: Credentials, path: (string | number)[]): Generator<Problem> {
+  const given = (['password_file', 'password_command', 'oauth2'] as const).filter(
+    key => account[key] !== undefined,
+  )
+  if (given.length > 1)
+    yield { path: [...path, given[1] as string], message: `stands beside ${given[0]}; one is enough` }
+  if (account.user !== undefined && given.length === 0)
+    yield { path: [...path, 'user'], message: 'needs a password_file, a password_command or an oauth2 table' }
+  if (account.user === undefined && given.length > 0)
+    yield { path: [...path, given[0] as string], message: 'stands without a user' }
+}
