@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { isAbsolute } from 'node:path'
 import { describe, exits, isMissing, MailError } from '../sys/error.js'
 import type { Log } from '../sys/log.js'
+import { Networks } from '../sys/sockets.js'
 import { type Watch, watchFiles } from '../sys/watch.js'
 import { formatName, type Name, parseName } from './name.js'
 import { type Line, parsePasswdFile } from './passwd-file.js'
@@ -30,7 +31,7 @@ export interface Password {
   readonly label: string | undefined
   /** The protocols it is good for; undefined for all. */
   readonly protocols: ReadonlySet<string> | undefined
-  /** The networks it is good from (Dovecot's `allow_nets`); undefined for all. */
+  /** The networks it is good from (Dovecot's `allow_nets`, where `local` is a Unix socket); undefined for all. */
   readonly networks: readonly string[] | undefined
   /** The last day it was used, `2026-03-15`, as far as the file tells. */
   readonly used: string | undefined
@@ -81,6 +82,11 @@ export class Users {
     }
     if (options.watch ?? true) users.#watch = await watchFiles([options.file], () => users.reload())
     return users
+  }
+
+  /** The path of the passwd-file. */
+  get file(): string {
+    return this.#options.file
   }
 
   /** Finds a user by login name or address, without regard to case; the first of the domains is understood. */
@@ -146,7 +152,7 @@ export class Users {
         continue
       }
       const key = formatName(name)
-      const password = passwordOf(line)
+      const password = passwordOf(line, skip)
       const known = table.get(key)
       if (known) known.passwords.push(...password)
       else table.set(key, { user: this.#userOf(line, name), passwords: password })
@@ -170,15 +176,23 @@ export class Users {
   }
 }
 
-function passwordOf(line: Line): Password[] {
+/** None for a user who may not log in. Limits that cannot be read let nobody in. */
+function passwordOf(line: Line, complain: (reason: string) => void): Password[] {
   const { password, extra } = line
   if (password === '' || extra.has('nologin')) return []
+  const networks = listOf(extra.get('allow_nets'))
+  try {
+    new Networks(networks?.filter(network => network !== 'local') ?? [])
+  } catch (error) {
+    complain(describe(error))
+    return []
+  }
   return [
     {
       stored: password,
       label: extra.get('postern_label'),
       protocols: setOf(extra.get('postern_protocols')),
-      networks: listOf(extra.get('allow_nets')),
+      networks,
       used: extra.get('postern_used'),
     },
   ]

@@ -5,8 +5,10 @@
  * The protocol does the framing: it turns a challenge into its own continuation line in base64, reads one line,
  * tells `*` (cancelled) and undecodable base64 from an answer, and hands the octets back.
  */
+import { randomBytes, timingSafeEqual } from 'node:crypto'
+import { hostname } from 'node:os'
 import { exits, MailError } from '../sys/error.js'
-import type { ScramKeys } from './scram.js'
+import { readClientFirst, ScramExchange, type ScramKeys } from './scram.js'
 
 /**
  * Sends a challenge (which may be empty) and returns what the client answers.
@@ -121,7 +123,41 @@ const login: Mechanism = async (initial, exchange, verifier) => {
   return verifier.password(user, password)
 }
 
-const table: Readonly<Record<string, Mechanism>> = { PLAIN: plain, LOGIN: login }
+/** RFC 2195: the user, a space, and in hex what the password makes of our challenge. */
+const cramMd5: Mechanism = async (initial, exchange, verifier) => {
+  if (initial || !verifier.cram) throw new SaslError('malformed', 'CRAM-MD5 has no initial response')
+  const challenge = Buffer.from(`<${randomBytes(12).toString('hex')}.${Date.now()}@${hostname()}>`)
+  const [, user, digest] = /^(.+) ([\da-f]{32})$/i.exec(text(await ask(exchange, challenge))) ?? []
+  if (user === undefined || digest === undefined)
+    throw new SaslError('malformed', 'this is no CRAM-MD5 response')
+  const attempt = await verifier.cram(user)
+  const found = Buffer.from(digest, 'hex')
+  const right = attempt.keys.filter(key => timingSafeEqual(key(challenge), found)).length > 0
+  return right ? attempt.accept() : attempt.refuse()
+}
+
+/** RFC 5802 §5; what proves the server goes as one more challenge, to which the client says nothing. */
+const scramSha256: Mechanism = async (initial, exchange, verifier) => {
+  const client = readClientFirst(text(initial ?? (await ask(exchange, ''))))
+  if (!client || !verifier.scram) throw new SaslError('malformed', 'this is no SCRAM message')
+  checkAuthorization(client.authorization, client.user)
+  const attempt = await verifier.scram(client.user)
+  const server = new ScramExchange(client, attempt.keys)
+  const outcome = server.finish(text(await ask(exchange, server.challenge)))
+  if (outcome === 'malformed') throw new SaslError('malformed', 'this is no SCRAM message')
+  if (outcome === 'wrong') return attempt.refuse()
+  const identity = await attempt.accept()
+  await ask(exchange, outcome.verified)
+  return identity
+}
+
+/** XOAUTH2 and OAUTHBEARER (RFC 7628) find their place here, with one more callback. */
+const table: Readonly<Record<string, Mechanism>> = {
+  PLAIN: plain,
+  LOGIN: login,
+  'CRAM-MD5': cramMd5,
+  'SCRAM-SHA-256': scramSha256,
+}
 
 /** To act for somebody else is not possible here: only who is asked for by their own name is let in. */
 function checkAuthorization(authorization: string, user: string): void {
