@@ -2,8 +2,10 @@
 import type { Envelope, Recipient } from './entry.js'
 
 export interface Schedule {
-  /** The wait after the first failed attempt, the second, …; the last one repeats. */
-  readonly retry: readonly number[]
+  /** The wait after the first failed attempt; it doubles with each further one. */
+  readonly firstRetry: number
+  /** The longest wait. */
+  readonly lastRetry: number
   /** How long after its arrival an entry is given up. */
   readonly maxAge: number
   /** How long after its arrival the sender is warned that it is still here; 0 for never. */
@@ -14,7 +16,8 @@ const minute = 60_000
 const hour = 60 * minute
 
 export const defaultSchedule: Schedule = {
-  retry: [minute, 5 * minute, 15 * minute, 30 * minute, hour, 2 * hour, 4 * hour],
+  firstRetry: minute,
+  lastRetry: hour,
   maxAge: 5 * 24 * hour,
   warnAfter: 4 * hour,
 }
@@ -26,8 +29,8 @@ export const defaultSchedule: Schedule = {
  * @param random between 0 and 1
  */
 export function nextAttempt(schedule: Schedule, attempts: number, now: number, random: number): number {
-  const { retry } = schedule
-  const wait = retry[Math.min(attempts, retry.length) - 1] ?? hour
+  const { firstRetry, lastRetry } = schedule
+  const wait = Math.min(lastRetry, firstRetry * 2 ** Math.min(attempts - 1, 30))
   return Math.round(now + wait * (0.95 + 0.1 * random))
 }
 

@@ -1,0 +1,133 @@
+/** nodemailer's SMTP connection, with what it lacks; no other file knows the package. */
+import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
+import SMTPConnection, { type SMTPConnectionOptions, type SMTPEnvelope } from 'nodemailer/lib/smtp-connection'
+import { type Answer, parseAnswer } from './answer.js'
+
+/** What one message is sent with, as the client takes it. */
+export interface ClientEnvelope {
+  /** The reverse-path; empty for the null one. */
+  readonly sender: string
+  /** Each address once. */
+  readonly recipients: readonly ClientRecipient[]
+  /** Octets of the message, roughly (RFC 1870). */
+  readonly size?: number
+  readonly envid?: string
+  readonly ret?: 'full' | 'headers'
+  /** Whether the header holds UTF-8 (RFC 6531); addresses are looked at anyway. */
+  readonly utf8?: boolean
+  readonly requireTls?: boolean
+}
+
+export interface ClientRecipient {
+  readonly address: string
+  /** NOTIFY as it goes on the wire, `SUCCESS,FAILURE`; ORCPT before xtext, `rfc822;a@example.org` (RFC 3461 §4). */
+  readonly notify?: string
+  readonly original?: string
+}
+
+/** What nodemailer reports. */
+export interface SmtpTrouble extends Error {
+  readonly code?: string
+  /** The reply that was the reason, whole. */
+  readonly response?: string
+  /** The code the error had first, ECONNREFUSED or CERT_HAS_EXPIRED say. */
+  readonly originalCode?: string
+}
+
+/** What nodemailer's types do not show; the version is pinned exactly, and the tests of the client go through all of it. */
+interface Hidden {
+  _supportedExtensions: string[]
+  _maxAllowedSize: number | undefined
+  _recipientQueue: string[]
+  _currentDataStream: unknown
+  _envelope:
+    | { readonly rejectedErrors?: readonly (SmtpTrouble & { readonly recipient?: string })[] }
+    | false
+    | undefined
+  _sendCommand(text: string, shown?: string): void
+}
+
+/** A connection that is open: parameters for each recipient, and SMTPUTF8 for a header, are our additions. */
+export class ClientConnection extends SMTPConnection {
+  #envelope: ClientEnvelope | undefined
+
+  constructor(socket: Socket, options: Omit<SMTPConnectionOptions, 'connection'>) {
+    super({ ...options, connection: socket })
+  }
+
+  supports(extension: string): boolean {
+    return this.#hidden._supportedExtensions.includes(extension)
+  }
+
+  /** The largest message in octets that the server announced; undefined when it did not. */
+  get maxSize(): number | undefined {
+    return this.#hidden._maxAllowedSize || undefined
+  }
+
+  /** Whether octets of the message are still to be sent. */
+  get inMessage(): boolean {
+    return Boolean(this.#hidden._currentDataStream)
+  }
+
+  /** Sends a message. @returns the reply to it @throws SmtpTrouble */
+  transmit(envelope: ClientEnvelope, message: Buffer | Readable): Promise<Answer> {
+    this.#envelope = envelope
+    this.#hidden._envelope = undefined
+    return new Promise((resolve, reject) => {
+      this.send(plainEnvelope(envelope), message, (error, info) =>
+        error ? reject(error) : resolve(parseAnswer(info?.response ?? '')),
+      )
+    })
+  }
+
+  /** The words on recipients that were refused by themselves, by address, since the last {@link transmit} began. */
+  refused(): Map<string, Answer> {
+    const refused = new Map<string, Answer>()
+    const { rejectedErrors = [] } = this.#hidden._envelope || {}
+    for (const { recipient, response } of rejectedErrors)
+      if (recipient !== undefined && response !== undefined) refused.set(recipient, parseAnswer(response))
+    return refused
+  }
+
+  /** Called for the recipient queued last; the base class knows only one set of parameters, for all. */
+  _getDsnRcptToArgs(): string {
+    if (!this.supports('DSN')) return ''
+    const address = this.#hidden._recipientQueue.at(-1)
+    const recipient = this.#envelope?.recipients.find(each => each.address === address)
+    const notify = recipient?.notify ? ` NOTIFY=${recipient.notify}` : ''
+    const [, type, original] = /^([^;]+);(.*)$/s.exec(recipient?.original ?? '') ?? []
+    return original === undefined ? notify : `${notify} ORCPT=${type};${xtext(original)}`
+  }
+
+  /** The base class asks for SMTPUTF8 only where an address needs it, and a header may. */
+  _sendCommand(text: string, shown?: string): void {
+    const utf8 = this.#envelope?.utf8 && /^MAIL FROM:/.test(text) && !/ SMTPUTF8\b/.test(text)
+    const base = SMTPConnection.prototype as unknown as Hidden
+    base._sendCommand.call(this, utf8 ? `${text} SMTPUTF8` : text, shown)
+  }
+
+  get #hidden(): Hidden {
+    return this as unknown as Hidden
+  }
+}
+
+function plainEnvelope(envelope: ClientEnvelope): SMTPEnvelope {
+  const { sender, recipients, size, envid, ret, requireTls } = envelope
+  return {
+    from: sender === '' ? false : sender,
+    to: recipients.map(({ address }) => address),
+    ...(size !== undefined && { size }),
+    // Declared whenever the server has it: stored messages were never checked for being 7-bit.
+    use8BitMime: true,
+    dsn: { ret: ret && (ret === 'full' ? 'FULL' : 'HDRS'), envid },
+    ...(requireTls && { requireTLSExtensionEnabled: true }),
+  }
+}
+
+/** RFC 3461 §4: what is not printable ASCII, and `+` and `=`, as `+` and two hexadecimal digits. */
+function xtext(text: string): string {
+  return Buffer.from(text)
+    .toString('latin1')
+    .replace(/[^!-~]|[+=]/g, octet => `+${octet.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`)
+}
