@@ -1,0 +1,150 @@
+/**
+ * The server's side of SMTP and LMTP: RFC 5321, RFC 2033, with 8BITMIME (RFC 6152), AUTH (RFC 4954),
+ * ENHANCEDSTATUSCODES (RFC 2034), PIPELINING (RFC 2920), SIZE (RFC 1870), SMTPUTF8 (RFC 6531) and STARTTLS (RFC 3207).
+ */
+import { isAscii, isUtf8 } from 'node:buffer'
+import { describe } from '../sys/error.js'
+import type { Log } from '../sys/log.js'
+import { findVerb, type Verbs } from '../wire/dispatch.js'
+import { type Connection, LineTooLong, PeerGone, PeerTimeout } from '../wire/line.js'
+import { tlsName } from '../wire/tls.js'
+import { auth, authLineLimit } from './auth.js'
+import type { AnySession } from './command.js'
+import { ehlo, helo, help, lhlo, noop, quit, starttls, vrfy } from './greeting.js'
+import { formatReply, isUnforeseen, replyOf, SmtpError, stackOf } from './reply.js'
+import { type Backend, type ServerOptions, Session, type State } from './session.js'
+import { data, mail, rcpt, rset } from './transaction.js'
+
+const common: Verbs<AnySession, State> = {
+  MAIL: mail, //         RFC 5321 §4.1.1.2
+  RCPT: rcpt, //         RFC 5321 §4.1.1.3
+  DATA: data, //         RFC 5321 §4.1.1.4
+  RSET: rset, //         RFC 5321 §4.1.1.5
+  VRFY: vrfy, //         RFC 5321 §4.1.1.6
+  HELP: help, //         RFC 5321 §4.1.1.8
+  NOOP: noop, //         RFC 5321 §4.1.1.9
+  QUIT: quit, //         RFC 5321 §4.1.1.10
+  STARTTLS: starttls, // RFC 3207 §4
+  AUTH: auth, //         RFC 4954 §4
+}
+
+/** The protocols at a glance. */
+const verbs: Readonly<Record<'smtp' | 'lmtp', Verbs<AnySession, State>>> = {
+  smtp: { EHLO: ehlo, HELO: helo, ...common }, // RFC 5321 §4.1.1.1
+  lmtp: { LHLO: lhlo, ...common }, // RFC 2033 §4.1
+}
+
+/** Longest command line, its CRLF included: more than the 512 of RFC 5321 §4.5.3.1.4, for long paths and parameters. */
+const lineLimit = 2_048
+
+/**
+ * How browsers and web scripts begin that were pointed at this port by a page: what follows is chosen by the page,
+ * and some of it could be SMTP. Such a session ends at its first line.
+ */
+const otherProtocol = /^(?:GET|POST|PUT|HEAD|OPTIONS|CONNECT|DELETE|PATCH) \S+|^[\w-]+: /i
+
+/** Speaks SMTP or LMTP with one peer until it leaves. */
+export async function serveSmtp<Login>(
+  connection: Connection,
+  log: Log,
+  options: ServerOptions,
+  backend: Backend<Login>,
+): Promise<void> {
+  const session = new Session(connection, log, options, backend) as unknown as AnySession
+  session.tls = tlsName(connection)
+  connection.onShutdown = () => shutDown(session)
+  session.reply(
+    220,
+    undefined,
+    `${options.hostname} ${options.protocol === 'lmtp' ? 'LMTP' : 'ESMTP'} Postern`,
+  )
+  try {
+    while (!session.ending) if (!(await step(session))) return
+  } catch (error) {
+    if (error instanceof PeerTimeout) session.reply(421, '4.4.2', 'Too long a silence; goodbye')
+    throw error
+  }
+}
+
+/** Answers one command. @returns whether the session goes on */
+async function step(session: AnySession): Promise<boolean> {
+  let line: string | undefined
+  try {
+    line = await nextLine(session)
+    if (line === undefined) return false
+    await obey(session, line)
+  } catch (error) {
+    refuse(session, error, line)
+  }
+  if (session.draining && !session.ending) sayGoodbye(session)
+  return true
+}
+
+async function nextLine(session: AnySession): Promise<string | undefined> {
+  session.idle = true
+  try {
+    const octets = await session.connection.readLine(authLineLimit, session.timeouts.command)
+    if (!octets) return undefined
+    if (octets.length > lineLimit - 2 && !/^auth /i.test(octets.toString('latin1', 0, 5)))
+      throw new SmtpError(500, '5.5.6', 'The line is too long')
+    if (octets.includes(0)) throw new SmtpError(500, '5.5.2', 'A command holds no NUL')
+    return isAscii(octets) || !isUtf8(octets) ? octets.toString('latin1') : octets.toString()
+  } catch (error) {
+    if (error instanceof LineTooLong) throw new SmtpError(500, '5.5.6', 'The line is too long')
+    throw error
+  } finally {
+    session.idle = false
+  }
+}
+
+async function obey(session: AnySession, line: string): Promise<void> {
+  const found = findVerb(verbs[session.options.protocol], line.trimEnd(), session.state)
+  if (found.verb) return found.verb.run(session, found.argument)
+  if (found.reason === 'unknown') {
+    if (otherProtocol.test(line)) {
+      session.ending = true
+      throw new SmtpError(421, '4.7.0', 'This is a mail server')
+    }
+    throw new SmtpError(500, '5.5.1', 'There is no such command')
+  }
+  if (session.state === 'new') throw new SmtpError(503, '5.5.1', `Say ${hello(session)} first`)
+  throw new SmtpError(503, '5.5.1', `Not now: ${expected[found.name] ?? 'end the transaction first'}`)
+}
+
+const expected: Readonly<Record<string, string>> = {
+  RCPT: 'MAIL comes first',
+  DATA: 'MAIL and RCPT come first',
+  MAIL: 'there is a sender already',
+}
+
+function hello(session: AnySession): string {
+  return session.options.protocol === 'lmtp' ? 'LHLO' : 'EHLO'
+}
+
+/** Answers with the error; what is no answer to anybody ends the session. */
+function refuse(session: AnySession, error: unknown, line: string | undefined): void {
+  const { connection, log } = session
+  if (error instanceof PeerTimeout || error instanceof PeerGone) throw error
+  // What follows the verb of a login may be a password.
+  const command = line !== undefined && /^auth\b/i.test(line) ? 'AUTH' : line?.slice(0, 200)
+  if (isUnforeseen(error)) log.error('command-failed', { command, reason: stackOf(error) })
+  else log.info('refused', { command, reason: describe(error) })
+  const reply = replyOf(error)
+  connection.write(formatReply(reply))
+  if (reply.code === 421) session.ending = true
+  if (++session.errors < session.options.maxErrors || session.ending) return
+  session.reply(421, '4.7.0', 'Too many errors; goodbye')
+  session.ending = true
+}
+
+/** The server is to end: at once where nothing is under way, after the command that is being worked on otherwise. */
+function shutDown(session: AnySession): void {
+  session.draining = true
+  if (session.idle) sayGoodbye(session)
+}
+
+function sayGoodbye(session: AnySession): void {
+  session.reply(421, '4.3.2', 'This server is being stopped; come back soon')
+  session.ending = true
+  session.connection.close()
+}
