@@ -105,7 +105,9 @@ async function receive(session: AnySession, incoming: Incoming): Promise<Outcome
       const octets = decoder.push(chunk)
       if (failure !== undefined) continue
       failure =
-        decoder.received > maxMessageSize ? tooBig(maxMessageSize) : await failureOf(incoming.write(octets))
+        decoder.received > maxMessageSize
+          ? tooBig(maxMessageSize)
+          : await failureOf(() => incoming.write(octets))
       if (failure !== undefined) await incoming.abort()
     }
   } catch (error) {
@@ -122,9 +124,9 @@ async function receive(session: AnySession, incoming: Incoming): Promise<Outcome
   }
 }
 
-async function failureOf(work: Promise<void> | void): Promise<unknown> {
+async function failureOf(work: () => Promise<void> | void): Promise<unknown> {
   try {
-    await work
+    await work()
     return undefined
   } catch (error) {
     return error
