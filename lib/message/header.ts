@@ -6,6 +6,8 @@ const HT = 9
 
 /** More fields than this are not listed; they stay part of the header's octets. */
 const maxFields = 10_000
+/** A colon later in its line than this ends no name (RFC 5322 §2.1.1). */
+const longestName = 998
 
 export interface HeaderField {
   /** As written, without the space that old mail puts before the colon; empty for a line without a colon. */
@@ -82,16 +84,22 @@ export function unfold(value: string): string {
  * kept as a field without a name, and only an empty line, or `end`, ends the header.
  */
 export function readHeader(octets: Buffer, start = 0, end = octets.length): HeaderBlock {
+  return readFields(octets, start, findBody(octets, start, end))
+}
+
+/** Reads a header whose end is known already, the empty line included if it has one. */
+export function readFields(octets: Buffer, start: number, bodyStart: number): HeaderBlock {
   const fields: HeaderField[] = []
-  let at = start
-  while (at < end && fields.length < maxFields) {
-    const empty = emptyLine(octets, at, end)
-    if (empty > 0) return new HeaderBlock(octets, start, at + empty, fields)
-    const next = afterField(octets, at, end)
-    fields.push(readField(octets, at, next))
-    at = next
+  const text = octets.toString('latin1', start, bodyStart)
+  for (let at = 0; at < text.length && fields.length < maxFields; ) {
+    if (text[at] === '\n' || text.startsWith('\r\n', at)) break
+    const lineEnd = endOfLine(text, at)
+    let end = lineEnd
+    while (text[end] === ' ' || text[end] === '\t') end = endOfLine(text, end)
+    fields.push(readField(text, at, lineEnd, end, start))
+    at = end
   }
-  return new HeaderBlock(octets, start, at < end ? findBody(octets, at, end) : end, fields)
+  return new HeaderBlock(octets, start, bodyStart, fields)
 }
 
 /** Where the body starts of a message whose header, or some whole lines of it, starts at `at`. */
@@ -99,7 +107,9 @@ export function findBody(octets: Buffer, at = 0, end = octets.length): number {
   for (let line = at; line < end; ) {
     const empty = emptyLine(octets, line, end)
     if (empty > 0) return line + empty
-    line = afterLine(octets, line, end)
+    const lf = octets.indexOf(LF, line)
+    if (lf < 0) return end
+    line = lf + 1
   }
   return end
 }
@@ -110,28 +120,20 @@ function emptyLine(octets: Buffer, at: number, end: number): number {
   return octets[at] === CR && octets[at + 1] === LF && at + 1 < end ? 2 : 0
 }
 
-function afterLine(octets: Buffer, at: number, end: number): number {
-  const lf = octets.indexOf(LF, at)
-  return lf < 0 || lf >= end ? end : lf + 1
+function endOfLine(text: string, at: number): number {
+  const lf = text.indexOf('\n', at)
+  return lf < 0 ? text.length : lf + 1
 }
 
-/** The offset after a field's last line: lines that start with space belong to the one before. */
-function afterField(octets: Buffer, at: number, end: number): number {
-  let next = afterLine(octets, at, end)
-  while (next < end && (octets[next] === SP || octets[next] === HT)) next = afterLine(octets, next, end)
-  return next
-}
-
-function readField(octets: Buffer, start: number, end: number): HeaderField {
-  const line = octets.toString('latin1', start, Math.min(end, start + 998))
-  const colon = line.indexOf(':')
-  const lineEnd = line.indexOf('\n')
-  if (colon < 0 || (lineEnd >= 0 && lineEnd < colon))
-    return { name: '', key: '', start, valueStart: start, end }
+/** Reads the field at `at` of a header that starts at `offset` in its buffer. */
+function readField(text: string, at: number, lineEnd: number, end: number, offset: number): HeaderField {
+  const place = { start: offset + at, end: offset + end }
+  const colon = text.slice(at, Math.min(lineEnd, at + longestName)).indexOf(':')
+  if (colon < 0) return { name: '', key: '', valueStart: place.start, ...place }
   let length = colon
-  while (length > 0 && isSpace(line.charCodeAt(length - 1))) length--
-  const name = line.slice(0, length)
-  return { name, key: name.toLowerCase(), start, valueStart: start + colon + 1, end }
+  while (length > 0 && isSpace(text.charCodeAt(at + length - 1))) length--
+  const name = text.slice(at, at + length)
+  return { name, key: name.toLowerCase(), valueStart: place.start + colon + 1, ...place }
 }
 
 function isSpace(code: number): boolean {

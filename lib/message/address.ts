@@ -1,0 +1,263 @@
+/**
+ * Addresses as header fields hold them (RFC 5322 §3.4, §4.4), and as the world sends them: names that need quotes
+ * and have none, missing commas and brackets, words that are no address at all. Parsing takes time in proportion
+ * to the text and never throws. Names are left as written, encoded words and all: see decodeWords() of words.ts.
+ */
+import { encodePhrase } from './encode.js'
+
+export interface Address {
+  /** The display name, or else the comment beside the address; without its quotes. */
+  readonly name: string | undefined
+  /** The source route of old mail, such as `@a,@b` (RFC 5322 §4.4): the adl of IMAP's ENVELOPE. */
+  readonly route: string | undefined
+  /** The local part without its quotes; empty when there is none. */
+  readonly mailbox: string
+  /** The domain, or an address literal in its brackets; empty when there is none (`From: root`). */
+  readonly host: string
+}
+
+/** One element of a list, as IMAP's ENVELOPE lists them: an address, or the start or the end of a group. */
+export type ListItem = Address | { readonly group: string } | { readonly group: undefined }
+
+/** The addresses of a field such as To, those within groups too. */
+export function parseAddressList(text: string): Address[] {
+  return parseGroups(text).filter(item => 'mailbox' in item)
+}
+
+/** The addresses of a field and the groups they are in. */
+export function parseGroups(text: string): ListItem[] {
+  return new ListParser(text).parse()
+}
+
+/**
+ * Reads one address that mail can be sent to, with or without a display name.
+ *
+ * @returns undefined for anything else, several addresses too
+ */
+export function parseAddress(text: string): Address | undefined {
+  const [address, more] = parseGroups(text)
+  return address && 'mailbox' in address && !more && isValid(address) ? address : undefined
+}
+
+/** Whether mail can be sent to an address as it stands: a local part, and a domain or an address literal. */
+export function isValid({ mailbox, host }: Pick<Address, 'mailbox' | 'host'>): boolean {
+  if (mailbox === '' || mailbox.length > 256 || /[\x00-\x1f\x7f]/.test(mailbox)) return false
+  if (host.length > 255) return false
+  if (host.startsWith('[')) return /^\[[\w.:-]+\]$/.test(host)
+  return /^[\w\u0080-\u{10ffff}-]+(\.[\w\u0080-\u{10ffff}-]+)*$/u.test(host)
+}
+
+/** An address as the protocols write it, `local@domain`, the local part in quotes where it needs them. */
+export function formatMailbox({ mailbox, host }: Pick<Address, 'mailbox' | 'host'>): string {
+  const local = /^[^\s()<>[\]:;@\\,."\x00-\x1f\x7f]+(\.[^\s()<>[\]:;@\\,."\x00-\x1f\x7f]+)*$/.test(mailbox)
+    ? mailbox
+    : quote(mailbox)
+  return host === '' ? local : `${local}@${host}`
+}
+
+/** An address for a header field, its name in quotes or as encoded words where it needs them; not folded. */
+export function formatAddress(address: Pick<Address, 'name' | 'mailbox' | 'host'>): string {
+  const mailbox = formatMailbox(address)
+  const name = address.name?.replace(/[\x00-\x1f\x7f]+/g, ' ').trim()
+  if (!name) return mailbox
+  if (/[^\x00-\x7f]/.test(name) || name.includes('=?')) return `${encodePhrase(name)} <${mailbox}>`
+  return `${/^[\w!#$%&'*+/=?^`{|}~ -]+$/.test(name) ? name : quote(name)} <${mailbox}>`
+}
+
+function quote(text: string): string {
+  return `"${text.replace(/[\x00-\x1f\x7f]+/g, ' ').replace(/["\\]/g, '\\$&')}"`
+}
+
+/** `space` of a token: whether white space or a comment came before it. */
+interface Token {
+  readonly kind: 'word' | 'quoted' | '.' | '@' | ',' | ';' | ':' | '<' | '>'
+  readonly text: string
+  readonly space: boolean
+}
+
+class ListParser {
+  readonly #text: string
+  #at = 0
+  /** Openings that were found to have no end: from then on they are characters like others, so time stays linear. */
+  readonly #endless = new Set<string>()
+  /** The first comment of the present item. */
+  #comment: string | undefined
+  readonly #items: ListItem[] = []
+
+  constructor(text: string) {
+    this.#text = text
+  }
+
+  parse(): ListItem[] {
+    let words: Token[] = []
+    let angle: Token[] | undefined
+    let after: Token[] = []
+    let inGroup = false
+    for (;;) {
+      const token = this.#next()
+      if (!token || token.kind === ',' || token.kind === ';') {
+        this.#add(words, angle)
+        words = []
+        after = []
+        angle = undefined
+        if (inGroup && token?.kind !== ',') this.#items.push({ group: undefined })
+        if (token?.kind === ';') inGroup = false
+        if (!token) return this.#items
+      } else if (token.kind === ':' && !inGroup && !angle && !words.some(word => word.kind === '@')) {
+        this.#items.push({ group: phrase(words) })
+        this.#comment = undefined
+        words = []
+        inGroup = true
+      } else if (token.kind === '<') {
+        // A second one without a comma before it starts the next address.
+        if (angle) {
+          this.#add(words, angle)
+          words = after
+          after = []
+        }
+        angle = this.#angle()
+      } else if (angle) after.push(token)
+      else words.push(token)
+    }
+  }
+
+  /** Reads what stands between < and >, or to a comma or the end where > is missing. */
+  #angle(): Token[] {
+    const tokens: Token[] = []
+    for (;;) {
+      const before = this.#at
+      const token = this.#next()
+      const routed = tokens[0]?.kind === '@'
+      if (!token || token.kind === '>') return tokens
+      if (token.kind === '<' || (token.kind === ',' && !routed)) {
+        this.#at = before
+        return tokens
+      }
+      tokens.push(token)
+    }
+  }
+
+  #add(words: Token[], angle: Token[] | undefined): void {
+    const comment = this.#comment
+    this.#comment = undefined
+    if (angle) {
+      const colon = angle[0]?.kind === '@' ? angle.findIndex(token => token.kind === ':') : -1
+      const route = colon < 0 ? undefined : joined(angle.slice(0, colon), '')
+      this.#items.push({ name: phrase(words) || comment, route, ...address(angle.slice(colon + 1)) })
+    } else if (words.length > 0) {
+      const { name, spec } = splitBare(words)
+      this.#items.push({ name: phrase(name) || comment, route: undefined, ...address(spec) })
+    }
+  }
+
+  #next(): Token | undefined {
+    let space = false
+    while (this.#at < this.#text.length) {
+      const char = this.#text[this.#at] as string
+      if (char === '(' && this.#skipComment()) space = true
+      else if (/\s/.test(char)) {
+        space = true
+        this.#at++
+      } else if (char === '\\') this.#at++
+      else return { ...this.#token(char), space }
+    }
+    return undefined
+  }
+
+  #token(char: string): Omit<Token, 'space'> {
+    const start = this.#at
+    if (char === '"') {
+      const end = this.#endOf('"', '"')
+      if (end > 0) return { kind: 'quoted', text: unquote(this.#text.slice(start + 1, end)) }
+    } else if (char === '[') {
+      const end = this.#endOf('[', ']')
+      if (end > 0) return { kind: 'word', text: this.#text.slice(start, end + 1) }
+    } else if (isSpecial(char)) {
+      this.#at++
+      return { kind: char, text: char }
+    }
+    // An encoded word is one, even if it holds a comma that RFC 2047 §5 does not allow in it.
+    encodedWord.lastIndex = start
+    plainWord.lastIndex = start + 1
+    const word = encodedWord.exec(this.#text)?.[0] ?? char + (plainWord.exec(this.#text)?.[0] ?? '')
+    this.#at = start + word.length
+    return { kind: 'word', text: word }
+  }
+
+  /** Goes after the closing character of what opens here. @returns its offset, or 0 when there is none */
+  #endOf(open: string, close: string): number {
+    if (this.#endless.has(open)) return 0
+    for (let at = this.#at + 1; at < this.#text.length; at++) {
+      const char = this.#text[at]
+      if (char === '\\') at++
+      else if (char === close) {
+        this.#at = at + 1
+        return at
+      }
+    }
+    this.#endless.add(open)
+    return 0
+  }
+
+  /** Goes after a comment and keeps its text. @returns whether there was one */
+  #skipComment(): boolean {
+    if (this.#endless.has('(')) return false
+    let depth = 0
+    for (let at = this.#at; at < this.#text.length; at++) {
+      const char = this.#text[at]
+      if (char === '\\') at++
+      else if (char === '(') depth++
+      else if (char === ')' && --depth === 0) {
+        this.#comment ??= unquote(this.#text.slice(this.#at + 1, at)).trim() || undefined
+        this.#at = at + 1
+        return true
+      }
+    }
+    this.#endless.add('(')
+    return false
+  }
+}
+
+const encodedWord = /=\?[^?\s]+\?[bq]\?[^?\s]*\?=/iy
+const plainWord = /[^\s()<>[\]:;@\\,."]*/y
+
+function isSpecial(char: string): char is '.' | '@' | ',' | ';' | ':' | '<' | '>' {
+  return '.@,;:<>'.includes(char)
+}
+
+function unquote(text: string): string {
+  const line = text.replace(/\r?\n/g, '')
+  return line.includes('\\') ? line.replace(/\\(.)/gs, '$1') : line
+}
+
+/** Text of tokens, with `between` where white space stood between two of them. */
+function joined(tokens: readonly Token[], between: string): string {
+  return tokens.map(({ text, space }, index) => (space && index > 0 ? between + text : text)).join('')
+}
+
+function phrase(words: readonly Token[]): string | undefined {
+  return joined(words, ' ') || undefined
+}
+
+/** The address in tokens: what comes before the last @, and what comes after it. */
+function address(tokens: readonly Token[]): { mailbox: string; host: string } {
+  const at = tokens.findLastIndex(token => token.kind === '@')
+  if (at < 0) return { mailbox: joined(tokens, ''), host: '' }
+  return { mailbox: joined(tokens.slice(0, at), ''), host: joined(tokens.slice(at + 1), '') }
+}
+
+/**
+ * Parts an address without brackets from words beside it: the address is the last run of tokens that has an @ in
+ * it and no space but around @ and dots. A single word is a local name, several are a display name alone.
+ */
+function splitBare(tokens: readonly Token[]): { name: readonly Token[]; spec: readonly Token[] } {
+  const isWord = (token: Token | undefined) => token?.kind === 'word' || token?.kind === 'quoted'
+  const starts = tokens.flatMap((token, index) =>
+    index === 0 || (token.space && isWord(token) && isWord(tokens[index - 1])) ? [index] : [],
+  )
+  const at = tokens.findLastIndex(token => token.kind === '@')
+  if (at < 0) return starts.length === 1 ? { name: [], spec: tokens } : { name: tokens, spec: [] }
+  const start = starts.findLast(index => index <= at) ?? 0
+  const end = starts.find(index => index > at) ?? tokens.length
+  return { name: [...tokens.slice(0, start), ...tokens.slice(end)], spec: tokens.slice(start, end) }
+}
