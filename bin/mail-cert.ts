@@ -1,0 +1,5 @@
+#!/usr/bin/env node
+import { cert } from '../lib/command/cert.js'
+import { run } from '../lib/command/run.js'
+
+void run(cert)
