@@ -1,0 +1,175 @@
+/**
+ * What the protocol asks of whoever keeps the mail. The interfaces go by state: a backend is asked before
+ * login, an account after it, a mailbox while it is selected. All of them refuse by throwing an ImapError, whose code
+ * the client reads (NONEXISTENT, ALREADYEXISTS, OVERQUOTA …); a TemporaryError becomes NO [UNAVAILABLE]. Names are
+ * Unicode with "." between levels.
+ */
+import type { SearchKey } from '../message/query.js'
+import type { Verifier } from '../wire/sasl.js'
+import type { Ranges } from './set.js'
+
+export interface ImapPeer {
+  readonly address: string
+  /** Whether nobody can listen: TLS, loopback or a Unix socket. */
+  readonly secure: boolean
+  /** The id of the session, for logs. */
+  readonly session: string
+}
+
+export interface ImapBackend {
+  /** The SASL mechanisms that are offered where it is safe, in upper case. */
+  readonly mechanisms: readonly string[]
+  verifier(peer: ImapPeer): Verifier<ImapUser>
+}
+
+/** Somebody whose password was right. */
+export interface ImapUser {
+  readonly name: string
+  open(): Promise<ImapAccount>
+}
+
+/** A mailbox as LIST shows it. */
+export interface ImapFolder {
+  readonly name: string
+  /** False for a name that is only there since something stands below it. */
+  readonly selectable: boolean
+  readonly subscribed: boolean
+  /** `\Sent`, `\Trash` … (RFC 6154 §2). */
+  readonly specialUse: string | undefined
+}
+
+/** What STATUS may ask (RFC 3501 §6.3.10, RFC 7162 §3.1.7, RFC 8438, RFC 9051 §6.3.11). */
+export interface ImapStatus {
+  readonly messages: number
+  readonly recent: number
+  readonly unseen: number
+  readonly deleted: number
+  readonly uidNext: number
+  readonly uidValidity: number
+  readonly highestModseq: number
+  /** Octets of all messages on the wire; asked for apart, since it may have to be counted. */
+  size(): Promise<number>
+  /** Octets of the messages marked \Deleted. */
+  deletedSize(): Promise<number>
+}
+
+export interface ImapAccount {
+  /** All mailboxes, and the names above them that are no mailboxes themselves. */
+  folders(): Promise<readonly ImapFolder[]>
+  /** Names that are subscribed, whether there is such a mailbox or not. */
+  subscriptions(): Promise<readonly string[]>
+  subscribe(name: string): Promise<void>
+  unsubscribe(name: string): Promise<void>
+  /** @param specialUse as RFC 6154 §3 CREATE (USE …) asks */
+  create(name: string, specialUse?: string): Promise<void>
+  delete(name: string): Promise<void>
+  rename(from: string, to: string): Promise<void>
+  status(name: string): Promise<ImapStatus>
+  open(name: string, options: { readonly readOnly: boolean }): Promise<ImapMailbox>
+  /** Begins to add messages to a mailbox, which must be there (NO [TRYCREATE]). */
+  append(name: string): Promise<ImapAppend>
+  close(): Promise<void>
+}
+
+export interface AppendOptions {
+  readonly flags: readonly string[]
+  /** INTERNALDATE in milliseconds since 1970; now when absent. */
+  readonly date: number | undefined
+  /** Octets as announced. */
+  readonly size: number
+}
+
+/** Messages on their way into one mailbox: all of them arrive, or none (RFC 3502). */
+export interface ImapAppend {
+  begin(options: AppendOptions): Promise<void>
+  /** Octets of the message that was begun last. */
+  write(chunk: Uint8Array): Promise<void>
+  /** Everything is on disk when this returns. @returns the new UIDs, in order */
+  commit(): Promise<{ readonly uidValidity: number; readonly uids: readonly number[] }>
+  /** Leaves nothing behind. */
+  abort(): Promise<void>
+}
+
+/** Something that has to be told, in this order. `seq` counts as the client counts at that moment. */
+export type ImapUpdate =
+  | { readonly kind: 'expunge'; readonly seq: number; readonly uid: number }
+  | { readonly kind: 'exists'; readonly count: number }
+  | { readonly kind: 'recent'; readonly count: number }
+  | { readonly kind: 'flags'; readonly seq: number; readonly uid: number }
+
+export interface StoreChange {
+  readonly mode: 'replace' | 'add' | 'remove'
+  /** Flags and keywords by name; `\Recent` never. */
+  readonly flags: readonly string[]
+  /** Only messages that were not changed since this MODSEQ (RFC 7162 §3.1.3). */
+  readonly unchangedSince?: number
+}
+
+export interface StoreResult {
+  /** UIDs that were not touched because of `unchangedSince`. */
+  readonly modified: readonly number[]
+  /** UIDs that are expunged already. */
+  readonly expunged: readonly number[]
+}
+
+export interface CopyResult {
+  readonly uidValidity: number
+  /** Where each message came from and what it became, in the same order. */
+  readonly from: readonly number[]
+  readonly to: readonly number[]
+}
+
+/**
+ * A selected mailbox as one session sees it: messages that others have expunged stay, and keep their number, until
+ * {@link sync} was allowed to tell so.
+ */
+export interface ImapMailbox {
+  readonly name: string
+  readonly readOnly: boolean
+  readonly uidValidity: number
+  readonly uidNext: number
+  readonly highestModseq: number
+  /** Keywords in use, for FLAGS. */
+  readonly keywords: readonly string[]
+  /** UIDs in the order of the sequence numbers: the UID of message n stands at n - 1. */
+  readonly uids: ArrayLike<number>
+  /** How many messages are \Recent in this session. */
+  readonly recent: number
+  /** Sequence number of the first message without \Seen; 0 when there is none. */
+  readonly firstUnseen: number
+
+  /** Flags and keywords of a message, without \Recent. The same list object stands for the same flags. */
+  flags(uid: number): readonly string[]
+  isRecent(uid: number): boolean
+  modseq(uid: number): number
+  /** Octets on the wire; undefined when they must be counted and the message is gone. */
+  size(uid: number): number | undefined
+  /** INTERNALDATE, in milliseconds since 1970; undefined when it must be looked up and the message is gone. */
+  date(uid: number): number | undefined
+  /**
+   * The message as it is stored, with LF or CRLF; valid until the next call.
+   *
+   * @returns undefined when the message is gone
+   */
+  read(uid: number): Buffer | undefined
+  /** A rendered answer that was kept, as wire octets; undefined when there is none. */
+  cached(uid: number, kind: string): Buffer | undefined
+  /** Keeps a rendered answer. */
+  keep(uid: number, kind: string, octets: Buffer): void
+
+  /** Changes flags. What it changes is not told by {@link sync} again: the command does that. */
+  store(uids: readonly number[], change: StoreChange): Promise<StoreResult>
+  copy(uids: readonly number[], to: string): Promise<CopyResult>
+  /** As {@link copy}, and the messages are gone here; {@link sync} tells. */
+  move(uids: readonly number[], to: string): Promise<CopyResult>
+  /** Removes the messages marked \Deleted, of these UIDs or of all. {@link sync} tells. */
+  expunge(uids: Ranges | undefined): Promise<void>
+  /** @returns UIDs of this session's messages, ascending */
+  search(key: SearchKey): Promise<readonly number[]>
+
+  /** Catches up with the disk and with other sessions. @returns what the client has to be told, in order */
+  sync(options: { readonly expunge: boolean }): Promise<readonly ImapUpdate[]>
+  /** Calls `listener` when there may be something to {@link sync}. @returns what ends that */
+  onChange(listener: () => void): () => void
+  close(): Promise<void>
+}

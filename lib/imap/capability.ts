@@ -1,0 +1,22 @@
+/** CAPABILITY (RFC 3501 §6.1.1): what is said before login, and what after it. Nothing is named that is not whole. */
+import type { Session } from './session.js'
+
+const always = ['IMAP4rev1', 'LITERAL+', 'SASL-IR', 'ENABLE', 'ID', 'IDLE']
+const afterLogin = ['NAMESPACE', 'CHILDREN', 'SPECIAL-USE', 'XLIST', 'UIDPLUS', 'MOVE', 'UNSELECT']
+
+/** Where a password would cross the wire in the clear, no mechanism is offered (RFC 3501 §6.2.3). */
+export function capabilities(session: Session): string {
+  const { backend } = session.options
+  if (session.state !== 'notAuthenticated') return [...always, ...afterLogin].join(' ')
+  const words = [...always]
+  if (canStartTls(session)) words.push('STARTTLS')
+  if (session.secure) words.push(...backend.mechanisms.map(name => `AUTH=${name}`))
+  else words.push('LOGINDISABLED')
+  return words.join(' ')
+}
+
+/** Whether STARTTLS would do something: it is configured and there is no TLS yet. */
+export function canStartTls(session: Session): boolean {
+  const { tls, identity } = session.options
+  return (tls === 'required' || tls === 'offered') && identity !== undefined && !session.encrypted
+}

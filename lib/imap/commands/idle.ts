@@ -1,0 +1,79 @@
+/** IDLE (RFC 2177): news come as they happen until the client says DONE. */
+import { describe } from '../../sys/error.js'
+import { PeerGone } from '../../wire/line.js'
+import type { Answer } from '../command.js'
+import type { Decoder } from '../decode.js'
+import { bad } from '../reply.js'
+import type { Session } from '../session.js'
+import { tellUpdates } from '../updates.js'
+
+const twoMinutes = 120_000
+
+export async function idle(session: Session, args: Decoder): Promise<Answer> {
+  args.end()
+  const { connection, reader, options, mailbox } = session
+  const teller = new Teller(session)
+  const stop = mailbox?.onChange(() => teller.tell())
+  const still = setInterval(() => teller.stillHere(), options.stillHere ?? twoMinutes)
+  session.idling = true
+  connection.write('+ idling\r\n')
+  try {
+    teller.tell()
+    const line = await connection.readLine(reader.limits.line, reader.timeout)
+    if (!line) throw new PeerGone('the connection closed in IDLE')
+    if (line.toString('latin1').trim().toUpperCase() !== 'DONE') throw bad('DONE was expected.')
+  } finally {
+    session.idling = false
+    clearInterval(still)
+    stop?.()
+    await teller.finished()
+  }
+  return { text: 'You were idle.' }
+}
+
+/** Tells one after another; what changes meanwhile is told in the next round. */
+class Teller {
+  readonly #session: Session
+  #running: Promise<void> | undefined
+  #again = false
+  #stopped = false
+
+  constructor(session: Session) {
+    this.#session = session
+  }
+
+  tell(): void {
+    this.#again = true
+    this.#running ??= this.#rounds().finally(() => {
+      this.#running = undefined
+    })
+  }
+
+  async #rounds(): Promise<void> {
+    const { connection, log } = this.#session
+    try {
+      while (this.#again && !this.#stopped) {
+        this.#again = false
+        await tellUpdates(this.#session, true)
+        connection.flush()
+      }
+    } catch (error) {
+      log.warning('idle-failed', { reason: describe(error) })
+      connection.write('* BYE The mailbox is not there any more.\r\n')
+      connection.close()
+    }
+  }
+
+  /** Keeps the way through address translators open; without this some forget a connection in minutes. */
+  stillHere(): void {
+    if (this.#running || this.#stopped) return
+    this.#session.note(undefined, 'Still here')
+    this.#session.connection.flush()
+  }
+
+  /** Resolves when nothing is being told any more. */
+  async finished(): Promise<void> {
+    this.#stopped = true
+    await this.#running
+  }
+}

@@ -1,0 +1,58 @@
+/** Untagged news of the selected mailbox, at the moments where they are legal (RFC 3501 §5.2, §5.5, §7.4.1). */
+import { systemFlags } from '../message/flags.js'
+import type { ImapMailbox } from './backend.js'
+import type { Session } from './session.js'
+
+const systemNames = systemFlags.map(flag => flag.name)
+/** Flag lists come shared between messages, so their text is made once. */
+const texts = new WeakMap<readonly string[], string>()
+
+/** The flags of a message as FETCH shows them, without the parentheses. */
+export function flagText(mailbox: ImapMailbox, uid: number): string {
+  const flags = mailbox.flags(uid)
+  let text = texts.get(flags)
+  if (text === undefined) {
+    text = flags.join(' ')
+    texts.set(flags, text)
+  }
+  if (!mailbox.isRecent(uid)) return text
+  return text === '' ? '\\Recent' : `${text} \\Recent`
+}
+
+/**
+ * Tells what has changed since the client was told last.
+ *
+ * @param expunge whether messages may be taken away and numbers change: never while FETCH, STORE or SEARCH by
+ *   sequence numbers are answered, nor when no command is in progress
+ */
+export async function tellUpdates(session: Session, expunge: boolean): Promise<void> {
+  const { mailbox } = session
+  if (!mailbox) return
+  const updates = await mailbox.sync({ expunge })
+  tellKeywords(session, mailbox)
+  for (const update of updates)
+    switch (update.kind) {
+      case 'expunge':
+        session.untagged(`${update.seq} EXPUNGE`)
+        break
+      case 'exists':
+        session.untagged(`${update.count} EXISTS`)
+        break
+      case 'recent':
+        session.untagged(`${update.count} RECENT`)
+        break
+      case 'flags':
+        session.untagged(`${update.seq} FETCH (UID ${update.uid} FLAGS (${flagText(mailbox, update.uid)}))`)
+    }
+}
+
+/** A client learns of a keyword before it meets it on a message. */
+export function tellKeywords(session: Session, mailbox: ImapMailbox, always = false): void {
+  const { keywords } = mailbox
+  if (!always && keywords.length === session.keywordsTold) return
+  session.keywordsTold = keywords.length
+  const all = [...systemNames, ...keywords].join(' ')
+  session.untagged(`FLAGS (${all})`)
+  if (mailbox.readOnly) session.note('PERMANENTFLAGS ()', 'Nothing can be changed here.')
+  else session.note(`PERMANENTFLAGS (${all} \\*)`, 'Flags and keywords are kept.')
+}
