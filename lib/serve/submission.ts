@@ -1,0 +1,218 @@
+/**
+ * Behind an SMTP or LMTP listener: who may send what to whom, and into whose hands a message goes. For our domains
+ * that is local delivery; for others the relay, where there is one.
+ */
+import type { Expansion, Local } from '../auth/aliases.js'
+import type { Logins } from '../auth/login.js'
+import { formatName, parseName } from '../auth/name.js'
+import type { User } from '../auth/users.js'
+import type { Head } from '../message/head.js'
+import { newIdentifier } from '../queue/entry.js'
+import type { Path } from '../smtp/path.js'
+import { SmtpError } from '../smtp/reply.js'
+import type { Backend, Envelope, Exchange, Incoming, Peer, Recipient } from '../smtp/session.js'
+import type { Log } from '../sys/log.js'
+import type { Networks } from '../sys/sockets.js'
+import { authenticate, mechanisms } from '../wire/sasl.js'
+import { type Carrier, IncomingMessage, type Relayed } from './incoming.js'
+
+/** Follows addresses; lib/auth's Aliases does. */
+export interface Directory {
+  /** Whether mail for this domain is delivered here. */
+  isOurs(domain: string): boolean
+  expand(address: string): Expansion
+}
+
+/** What one listener's sessions are held to, and what they reach. Asked anew where a reload may change it. */
+export interface SubmissionOptions {
+  readonly hostname: string
+  /** The domain of addresses without one. */
+  readonly domain: string
+  readonly protocol: 'smtp' | 'lmtp'
+  readonly log: Log
+  readonly logins: Logins
+  readonly directory: Directory
+  readonly mechanisms: readonly string[]
+  /** Who may send to other domains without a login. */
+  readonly trusted: Networks
+  /** Whether an address may send, or be sent to, by this listener's own rules; all may unless given. */
+  readonly allowsSender?: (address: string) => boolean
+  readonly allowsRecipient?: (address: string) => boolean
+  /** Addresses that the configuration lets a user send as, besides the user's own and its aliases. */
+  readonly mayAlsoSendAs?: (user: User, address: string) => boolean
+  /** Local delivery. */
+  readonly deliver: (recipients: readonly Local[], message: Relayed, head: Head) => Promise<Carrier>
+  /** The way out to other domains; there is none unless given. */
+  readonly relay?: Relay
+  readonly clock?: () => number
+}
+
+/** The way to other domains: the queue, for one. */
+export interface Relay {
+  /** Opens what a message for these addresses is written to. @throws MailError to refuse it */
+  begin(recipients: readonly Outside[], message: Relayed, head: Head): Promise<Carrier>
+}
+
+/** A recipient elsewhere. */
+export interface Outside {
+  readonly address: string
+  /** What the client asked for, from which the address came (an alias leads there, or it is the same). */
+  readonly recipient: Recipient
+}
+
+/** One listener's backend. */
+export class Submission implements Backend<User> {
+  readonly #options: SubmissionOptions
+  /** What each accepted recipient came to. */
+  readonly #expansions = new WeakMap<Recipient, Expansion>()
+
+  constructor(options: SubmissionOptions) {
+    this.#options = options
+  }
+
+  mechanisms(peer: Peer): readonly string[] {
+    return mechanisms(this.#options.mechanisms, this.#verifier(peer))
+  }
+
+  authenticate(
+    peer: Peer,
+    mechanism: string,
+    initial: Buffer | undefined,
+    exchange: Exchange,
+  ): Promise<User> {
+    return authenticate(mechanism, initial, exchange, this.#verifier(peer))
+  }
+
+  nameOf(login: User): string {
+    return login.name
+  }
+
+  mail(_peer: Peer, login: User | undefined, { sender }: Envelope): void {
+    const { allowsSender, mayAlsoSendAs } = this.#options
+    const address = this.#complete(sender)
+    if (login) {
+      if (sender.address === '' || this.#owns(login, sender) || mayAlsoSendAs?.(login, address)) return
+      throw new SmtpError(553, '5.7.1', `${login.name} may not send as ${address}`)
+    }
+    if (allowsSender && !allowsSender(address))
+      throw new SmtpError(553, '5.7.1', `<${address}> may not send here`)
+  }
+
+  recipient(peer: Peer, login: User | undefined, _envelope: Envelope, recipient: Recipient): void {
+    const { allowsRecipient, directory, relay } = this.#options
+    const address = this.#complete(recipient.path)
+    if (allowsRecipient && !allowsRecipient(address))
+      throw new SmtpError(550, '5.7.1', `Nothing is sent to <${address}> from here`)
+    const ours = directory.isOurs(domainOf(address))
+    if (!ours && !(relay && this.#mayRelay(peer, login)))
+      throw new SmtpError(550, '5.7.1', `Mail for <${address}> is not taken here`)
+    const expansion = directory.expand(address)
+    this.#check(address, expansion)
+    this.#expansions.set(recipient, expansion)
+  }
+
+  async begin(peer: Peer, login: User | undefined, envelope: Envelope): Promise<Incoming> {
+    const { hostname, clock = Date.now, protocol } = this.#options
+    const now = clock()
+    const known = login !== undefined || this.#options.trusted.has(peer.address)
+    const { users, outside } = this.#destinations(envelope)
+    const message: Relayed = {
+      id: newIdentifier(now),
+      hostname,
+      peer,
+      login,
+      envelope,
+      sender: this.#written(envelope.sender),
+      now,
+      // What a known sender's program leaves out is put in; a stranger's message is passed on as it is.
+      complete: known && protocol === 'smtp',
+      alone: envelope.recipients.length === 1 && users.length + outside.length === 1,
+    }
+    return new IncomingMessage(message, head => this.#open(message, head, users, outside))
+  }
+
+  async #open(
+    message: Relayed,
+    head: Head,
+    users: readonly Local[],
+    outside: readonly Outside[],
+  ): Promise<Carrier[]> {
+    const { deliver, relay } = this.#options
+    const carriers: Carrier[] = []
+    try {
+      if (users.length > 0) carriers.push(await deliver(users, message, head))
+      if (outside.length > 0 && relay) carriers.push(await relay.begin(outside, message, head))
+      return carriers
+    } catch (error) {
+      for (const carrier of carriers) await carrier.abort()
+      throw error
+    }
+  }
+
+  #verifier({ address, secure, session }: Peer) {
+    return this.#options.logins.verifier({ protocol: 'smtp', address, secure, session })
+  }
+
+  #mayRelay(peer: Peer, login: User | undefined): boolean {
+    if (this.#options.protocol === 'lmtp') return false
+    return login !== undefined || this.#options.trusted.has(peer.address)
+  }
+
+  /** The address with its domain, as names are looked up: without quotes. One without a domain belongs to ours. */
+  #complete({ local, domain }: Path): string {
+    if (local === '') return ''
+    return `${local}@${domain === '' ? this.#options.domain : domain}`
+  }
+
+  /** The same, as headers and other servers need it: with quotes. */
+  #written({ address, domain }: Path): string {
+    return address === '' || domain !== '' ? address : `${address}@${this.#options.domain}`
+  }
+
+  #owns(login: User, sender: Path): boolean {
+    const name = parseName(this.#complete(sender), this.#options.domain)
+    if (name && formatName(name) === login.name) return true
+    if (!this.#options.directory.isOurs(domainOf(this.#complete(sender)))) return false
+    return this.#options.directory
+      .expand(this.#complete(sender))
+      .users.some(({ user }) => user.name === login.name)
+  }
+
+  /** @throws SmtpError for an address that leads to nobody, or somewhere this server does not go */
+  #check(address: string, { users, remote, unknown, loop, discard }: Expansion): void {
+    const { log, relay } = this.#options
+    if (loop) {
+      log.warning('alias-loop', { address, chain: loop.join(' ') })
+      throw new SmtpError(554, '5.4.6', `The aliases of <${address}> go in circles`)
+    }
+    if (remote.length > 0 && !relay)
+      throw new SmtpError(
+        550,
+        '5.7.1',
+        `<${address}> leads to another domain, and mail for others is not taken here`,
+      )
+    if (users.length > 0 || remote.length > 0 || discard) {
+      if (unknown.length > 0) log.warning('alias-unknown', { address, unknown: unknown.join(' ') })
+      return
+    }
+    throw new SmtpError(550, '5.1.1', `There is no mailbox <${address}> here`)
+  }
+
+  /** Everybody once, however many addresses and lists lead there. */
+  #destinations(envelope: Envelope): { users: Local[]; outside: Outside[] } {
+    const users = new Map<string, Local>()
+    const outside = new Map<string, Outside>()
+    for (const recipient of envelope.recipients) {
+      const { directory } = this.#options
+      const expansion = this.#expansions.get(recipient) ?? directory.expand(this.#complete(recipient.path))
+      for (const local of expansion.users) if (!users.has(local.user.name)) users.set(local.user.name, local)
+      for (const address of expansion.remote)
+        if (!outside.has(address)) outside.set(address, { address, recipient })
+    }
+    return { users: [...users.values()], outside: [...outside.values()] }
+  }
+}
+
+function domainOf(address: string): string {
+  return address.slice(address.lastIndexOf('@') + 1)
+}
