@@ -1,6 +1,7 @@
 /** What all servers of a process share: the configuration, the certificate, the users. Each may change while sessions live. */
 import { readFile } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
+import { Logins } from '../auth/login.js'
 import { Users } from '../auth/users.js'
 import type { TlsVersion } from '../config/listeners.js'
 import type { Config } from '../config/load.js'
@@ -8,19 +9,27 @@ import { describe, errorCode, exits, MailError } from '../sys/error.js'
 import type { Log } from '../sys/log.js'
 import { Identity } from '../wire/tls.js'
 
+/** Who is here, who may come in. */
+interface People {
+  readonly users: Users
+  readonly logins: Logins
+}
+
 /** Ask for a part when it is needed, never keep one: a reload may bring another. */
 export class Parts {
   readonly log: Log
   #config: Config
-  #users: Users
+  #people: People
   /** By the oldest version of TLS that a listener takes. */
   #identities = new Map<TlsVersion, Identity>()
   #certificate: Certificate | undefined
+  /** Those before a reload. */
+  readonly #retired = new Set<People>()
 
-  private constructor(config: Config, log: Log, users: Users) {
+  private constructor(config: Config, log: Log, people: People) {
     this.#config = config
     this.log = log
-    this.#users = users
+    this.#people = people
   }
 
   /**
@@ -29,7 +38,7 @@ export class Parts {
    */
   static async open(config: Config, log: Log, withTls: boolean): Promise<Parts> {
     const certificate = withTls ? await readCertificate(config) : undefined
-    const parts = new Parts(config, log, await openUsers(config, log))
+    const parts = new Parts(config, log, await openPeople(config, log))
     parts.#certificate = certificate
     return parts
   }
@@ -39,7 +48,11 @@ export class Parts {
   }
 
   get users(): Users {
-    return this.#users
+    return this.#people.users
+  }
+
+  get logins(): Logins {
+    return this.#people.logins
   }
 
   /** The certificate with its key, for listeners that take TLS from `minimum` up; undefined when none needs it. */
@@ -56,24 +69,25 @@ export class Parts {
   /** Takes over another configuration. @throws MailError, and keeps everything as it was */
   async replace(config: Config, withTls: boolean): Promise<void> {
     const certificate = withTls ? await readCertificate(config) : this.#certificate
-    const before = this.#config
-    const sameUsers = isDeepStrictEqual([config.users, config.domains[0]], [before.users, before.domains[0]])
-    const users = sameUsers ? this.#users : await openUsers(config, this.log)
+    const people = samePeople(config, this.#config) ? this.#people : await openPeople(config, this.log)
     this.#config = config
     this.#useCertificate(certificate)
-    if (users === this.#users) return
-    const old = this.#users
-    this.#users = users
-    await old.close()
-  }
-
-  /** Reads the certificate again. @throws MailError, and keeps the old one */
-  async renew(): Promise<void> {
-    if (this.#certificate) this.#useCertificate(await readCertificate(this.#config))
+    if (people === this.#people) return
+    const old = this.#people
+    this.#people = people
+    this.#retired.add(old)
+    // A login that is just being checked goes on for its moment.
+    setTimeout(() => void this.#closePeople(old), peopleGrace).unref()
   }
 
   async close(): Promise<void> {
-    await this.#users.close()
+    await Promise.all([this.#people, ...this.#retired].map(people => this.#closePeople(people)))
+  }
+
+  async #closePeople(people: People): Promise<void> {
+    this.#retired.delete(people)
+    await people.logins.close()
+    await people.users.close()
   }
 
   #useCertificate(certificate: Certificate | undefined): void {
@@ -115,7 +129,15 @@ async function readCertificate({ tls, hostname }: Config): Promise<Certificate> 
   return pair
 }
 
-function openUsers(config: Config, log: Log): Promise<Users> {
+/** How long the old users are kept after a reload, in milliseconds: longer than any check of a password. */
+const peopleGrace = 60_000
+
+function samePeople(a: Config, b: Config): boolean {
+  return isDeepStrictEqual([a.users, a.domains, a.login.penalty], [b.users, b.domains, b.login.penalty])
+}
+
+async function openPeople(config: Config, log: Log): Promise<People> {
   const { file, home } = config.users
-  return Users.open({ file, home, domain: config.domains[0] as string, log })
+  const users = await Users.open({ file, home, domain: config.domains[0] as string, log })
+  return { users, logins: new Logins({ users, log, penalty: config.login.penalty }) }
 }
