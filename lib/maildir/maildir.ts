@@ -22,7 +22,7 @@ const bufferSize = 65_536
 export interface Target {
   /** The Maildir: a directory with cur, new and tmp; made when it is missing. */
   readonly maildir: string
-  /** Letters of {@link MaildirName.flags}; with any, the file goes to cur/, as read mail does. */
+  /** Letters of {@link MaildirName.flags}; with any, or empty, the file goes to cur/, as mail that was seen does. */
   readonly flags?: string
 }
 
@@ -165,11 +165,11 @@ export class Delivery {
   }
 
   async #place(target: Target, count: number): Promise<Delivered> {
-    const { maildir, flags = '' } = target
+    const { maildir, flags } = target
     const { storedSize, size } = this
-    const folder = flags === '' ? 'new' : 'cur'
+    const folder = flags === undefined ? 'new' : 'cur'
     const unique = withSizes(this.#unique, storedSize, size)
-    const name = flags === '' ? unique : `${unique}:2,${[...new Set(flags)].sort().join('')}`
+    const name = flags === undefined ? unique : `${unique}:2,${[...new Set(flags)].sort().join('')}`
     const path = `${maildir}/${folder}/${name}`
     const place = () =>
       count === 1 && maildir === this.#maildir

@@ -6,6 +6,7 @@
  * strings, one character an octet, and become paths with {@link pathOf} only.
  */
 import { hostname } from 'node:os'
+import { firstKeywordBit, systemFlags } from '../message/flags.js'
 
 /** What a name says. Sizes are hints that a careless program may have carried over to other content. */
 export interface MaildirName {
@@ -20,17 +21,13 @@ export interface MaildirName {
 }
 
 /**
- * Bits of a flag mask. The system flags are those of `message/flags.ts`; bits 5 to 30 are the letters a to z,
- * whose meaning dovecot-keywords gives for each folder.
+ * Everything a file name can hold: the five system flags of `message/flags.ts`, and in bits 5 to 30 the letters a to
+ * z, whose meaning dovecot-keywords gives for each folder.
  */
-const systemBits: Readonly<Record<string, number>> = { D: 16, F: 2, R: 1, S: 8, T: 4 }
-/** Where the letters a to z begin in a mask. */
-export const firstKeywordBit = 5
-/** Everything a file name can hold: five system flags and 26 letters. */
 export const maskOfAll = 0x7fffffff
 
 const bitOfCode = new Int32Array(256)
-for (const [letter, bit] of Object.entries(systemBits)) bitOfCode[letter.charCodeAt(0)] = bit
+for (const { letter, bit } of systemFlags) bitOfCode[letter.charCodeAt(0)] = bit
 for (let i = 0; i < 26; i++) bitOfCode[97 + i] = 1 << (firstKeywordBit + i)
 
 /** All flag letters in ASCII order, which is the order they are written in. */

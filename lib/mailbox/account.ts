@@ -1,0 +1,256 @@
+/** A user's mail: the folders of one Maildir, shared by all sessions of this process that have it open. */
+import { realpathSync } from 'node:fs'
+import { canonicalName, type Layout, parentsOf } from '../maildir/layout.js'
+import { cleanTmp, makeMaildir } from '../maildir/maildir.js'
+import { Log } from '../sys/log.js'
+import { Mutex } from '../sys/mutex.js'
+import { Folders, MailboxError } from './folders.js'
+import { Mailbox } from './mailbox.js'
+import { State } from './state.js'
+import { changeSubscriptions, readSubscriptions } from './subscriptions.js'
+
+/** A mailbox as LIST shows it. */
+export interface Folder {
+  readonly name: string
+  /** False for a name that is there only since something stands below it. */
+  readonly selectable: boolean
+  readonly subscribed: boolean
+  /** `\Sent`, `\Trash` … (RFC 6154). */
+  readonly specialUse: string | undefined
+}
+
+/** What STATUS tells. */
+export interface Status {
+  readonly messages: number
+  readonly recent: number
+  readonly unseen: number
+  readonly deleted: number
+  readonly uidNext: number
+  readonly uidValidity: number
+  readonly highestModseq: number
+  readonly guid: string
+}
+
+export interface AccountOptions {
+  readonly layout?: Layout
+  readonly log?: Log
+  /** Milliseconds since 1970. */
+  readonly clock?: () => number
+}
+
+/** The folders every user has beside INBOX, and their special use. */
+const standardFolders: Readonly<Record<string, string>> = {
+  Drafts: '\\Drafts',
+  Sent: '\\Sent',
+  Junk: '\\Junk',
+  Trash: '\\Trash',
+  Archive: '\\Archive',
+}
+
+/** How long a mailbox stays in memory after its last session, in milliseconds. */
+const linger = 300_000
+
+interface Shared {
+  readonly state: State
+  users: number
+  timer: NodeJS.Timeout | undefined
+}
+
+/** Mailboxes in memory, by directory. */
+const inMemory = new Map<string, Shared>()
+/** Preparations under way, by root: two first logins at once make the folders once. */
+const preparing = new Map<string, Mutex>()
+
+/** One opened account; close() it when the session ends. */
+export class Account {
+  readonly root: string
+  readonly #folders: Folders
+  readonly #log: Log
+  readonly #clock: () => number
+  readonly #open = new Set<Mailbox>()
+
+  private constructor(root: string, options: AccountOptions) {
+    this.root = root
+    this.#folders = new Folders(root, options.layout ?? 'mutf7')
+    this.#log = options.log ?? new Log()
+    this.#clock = options.clock ?? Date.now
+  }
+
+  /**
+   * Opens a Maildir. One that is not there is made, with the folders Drafts, Sent, Junk, Trash and Archive, all
+   * subscribed; one that is there gets those it lacks.
+   *
+   * @param root the Maildir (HOME/Maildir)
+   */
+  static async open(root: string, options: AccountOptions = {}): Promise<Account> {
+    await makeMaildir(root)
+    const account = new Account(realpathSync(root), options)
+    const mutex = preparing.get(account.root) ?? new Mutex()
+    preparing.set(account.root, mutex)
+    await mutex.run(() => account.#prepare())
+    return account
+  }
+
+  async #prepare(): Promise<void> {
+    const names = Object.keys(standardFolders)
+    const missing = names.filter(name => !this.#folders.find(name))
+    for (const name of missing) await this.#folders.create(name)
+    const isFresh = missing.length === names.length
+    const add = isFresh ? ['INBOX', ...names] : missing
+    if (add.length > 0) await changeSubscriptions(this.root, { add })
+    await cleanTmp(this.root, this.#clock())
+  }
+
+  /** All mailboxes, and the names above them that are none, sorted; INBOX first. */
+  list(): Folder[] {
+    const subscribed = new Set(readSubscriptions(this.root))
+    const selectable = this.#folders.list()
+    const names = new Set(selectable.keys())
+    for (const name of selectable.keys()) for (const parent of parentsOf(name)) names.add(parent)
+    return [...names].sort(inboxFirst).map(name => ({
+      name,
+      selectable: selectable.has(name),
+      subscribed: subscribed.has(name),
+      specialUse: standardFolders[name],
+    }))
+  }
+
+  /** Names that are subscribed, whether they are there or not. */
+  subscriptions(): string[] {
+    return readSubscriptions(this.root)
+  }
+
+  subscribe(name: string): Promise<void> {
+    return changeSubscriptions(this.root, { add: [name] })
+  }
+
+  unsubscribe(name: string): Promise<void> {
+    return changeSubscriptions(this.root, { remove: [name] })
+  }
+
+  /** Whether there is such a mailbox. */
+  has(name: string): boolean {
+    return this.#folders.find(canonicalName(name)) !== undefined
+  }
+
+  /** @throws MailboxError alreadyExists; BadName */
+  async create(name: string): Promise<void> {
+    await this.#folders.create(canonicalName(name))
+  }
+
+  /** @throws MailboxError nonexistent, hasChildren, or cannot for INBOX */
+  async delete(name: string): Promise<void> {
+    if (canonicalName(name) === 'INBOX') throw new MailboxError('cannot', 'INBOX cannot be deleted')
+    const directory = this.#folders.find(name)
+    await this.#folders.delete(name)
+    if (directory !== undefined) drop(directory)
+  }
+
+  /**
+   * Renames a mailbox and those below it. Renaming INBOX moves its messages into the new mailbox and leaves it empty
+   * (RFC 3501 §6.3.5).
+   *
+   * @throws MailboxError, BadName
+   */
+  async rename(from: string, to: string): Promise<void> {
+    if (canonicalName(to) === 'INBOX') throw new MailboxError('alreadyExists', 'INBOX exists already')
+    if (canonicalName(from) === 'INBOX') return this.#renameInbox(to)
+    const before = new Map([from, ...this.#folders.below(from)].map(name => [name, this.#folders.find(name)]))
+    await this.#folders.rename(from, to)
+    for (const directory of before.values()) if (directory !== undefined) drop(directory)
+  }
+
+  async #renameInbox(to: string): Promise<void> {
+    await this.create(to)
+    const [source, target] = [await this.open('INBOX'), await this.open(to)]
+    try {
+      await source.refresh()
+      await source.move(source.uids.slice(), target)
+    } finally {
+      source.close()
+      target.close()
+    }
+  }
+
+  /**
+   * Opens a mailbox; close() it. What it knows is as old as its last refresh().
+   *
+   * @throws MailboxError nonexistent
+   */
+  async open(name: string): Promise<Mailbox> {
+    const canonical = canonicalName(name)
+    const directory = this.#folders.find(canonical)
+    if (directory === undefined) throw new MailboxError('nonexistent', `${name} does not exist`)
+    const shared = this.#share(canonical, directory)
+    const mailbox = new Mailbox(shared.state, () => {
+      this.#open.delete(mailbox)
+      release(directory, shared)
+    })
+    this.#open.add(mailbox)
+    try {
+      await mailbox.refresh()
+    } catch (error) {
+      mailbox.close()
+      throw error
+    }
+    return mailbox
+  }
+
+  #share(name: string, directory: string): Shared {
+    const known = inMemory.get(directory)
+    if (known && !known.state.gone) {
+      known.users++
+      clearTimeout(known.timer)
+      return known
+    }
+    const state = new State({ name, root: this.root, directory, log: this.#log, clock: this.#clock })
+    const shared = { state, users: 1, timer: undefined }
+    inMemory.set(directory, shared)
+    return shared
+  }
+
+  /** @throws MailboxError nonexistent */
+  async status(name: string): Promise<Status> {
+    const mailbox = await this.open(name)
+    try {
+      return {
+        messages: mailbox.count,
+        recent: mailbox.recentCount,
+        unseen: mailbox.unseenCount,
+        deleted: mailbox.deletedCount,
+        uidNext: mailbox.uidNext,
+        uidValidity: mailbox.uidValidity,
+        highestModseq: mailbox.highestModseq,
+        guid: mailbox.guid,
+      }
+    } finally {
+      mailbox.close()
+    }
+  }
+
+  /** Closes what is still open. */
+  async close(): Promise<void> {
+    for (const mailbox of [...this.#open]) mailbox.close()
+  }
+}
+
+function release(directory: string, shared: Shared): void {
+  if (--shared.users > 0) return
+  shared.timer = setTimeout(() => {
+    if (shared.users === 0 && inMemory.get(directory) === shared) inMemory.delete(directory)
+  }, linger).unref()
+}
+
+/** The directory is another mailbox's, or nobody's, from now on. */
+function drop(directory: string): void {
+  const shared = inMemory.get(directory)
+  inMemory.delete(directory)
+  if (!shared) return
+  shared.state.gone = true
+  shared.state.notify()
+}
+
+function inboxFirst(a: string, b: string): number {
+  if (a === 'INBOX' || b === 'INBOX') return a === b ? 0 : a === 'INBOX' ? -1 : 1
+  return a < b ? -1 : 1
+}

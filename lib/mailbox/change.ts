@@ -1,0 +1,226 @@
+/** Flags and removals, in slices, so that 100,000 of them hold up nobody. */
+import { renameSync, unlinkSync } from 'node:fs'
+import { setImmediate as yielding } from 'node:timers/promises'
+import { maskOfAll, pathOf, uniqueOf, withMask } from '../maildir/name.js'
+import { Flag } from '../message/flags.js'
+import { isMissing } from '../sys/error.js'
+import { slice } from './scan.js'
+import type { FlagSet, State } from './state.js'
+import { rescan } from './sync.js'
+
+/** Longest that the lock is held in one piece, in milliseconds. */
+const turn = 150
+/** How often a file is looked for again that another program renames under our hands. */
+const retries = 5
+
+/** What STORE asks for. */
+export interface FlagChange {
+  readonly mode: 'add' | 'remove' | 'replace'
+  /** `\Seen` and the like, and keywords; names of other system flags and \Recent count nothing. */
+  readonly flags: readonly string[]
+}
+
+export interface StoreOptions {
+  /** Messages with a higher MODSEQ are left alone and returned in `modified` (RFC 7162 §3.1.3). */
+  readonly unchangedSince?: number
+  /** The session (its View) that makes the change and is not told of it by sync(). */
+  readonly by?: object
+}
+
+export interface StoreResult {
+  /** UIDs whose flags are now others than before. */
+  readonly changed: number[]
+  /** UIDs that changed after `unchangedSince`. */
+  readonly modified: number[]
+  /** UIDs that are gone. */
+  readonly gone: number[]
+}
+
+/**
+ * Runs `step` for each UID under the lock, in slices between which others run, and in turns between which other
+ * processes come to the lock.
+ */
+async function inTurns(
+  state: State,
+  uids: ArrayLike<number>,
+  begin: () => void | Promise<void>,
+  step: (uid: number) => void | Promise<void>,
+  end: () => void | Promise<void>,
+): Promise<void> {
+  let at = 0
+  while (at < uids.length)
+    await state.locked(async () => {
+      await begin()
+      const turnEnds = performance.now() + turn
+      let sliceEnds = performance.now() + slice
+      try {
+        for (let now = 0; at < uids.length && now < turnEnds; at++) {
+          const waiting = step(uids[at]!)
+          if (waiting) await waiting
+          now = performance.now()
+          if (now < sliceEnds) continue
+          await yielding()
+          sliceEnds = performance.now() + slice
+        }
+      } finally {
+        await end()
+      }
+    })
+}
+
+/** Changes flags, each relative to what the message has at that moment. */
+export async function store(
+  state: State,
+  uids: ArrayLike<number>,
+  change: FlagChange,
+  options: StoreOptions = {},
+): Promise<StoreResult> {
+  const result = { changed: [] as number[], modified: [] as number[], gone: [] as number[] }
+  const { table, curDirectory, newDirectory } = state
+  let set: FlagSet = { mask: 0, extras: [] }
+  let modseq = 0
+  let changed: number[] = []
+  const begin = async () => {
+    curDirectory.beforeOwnChange()
+    newDirectory.beforeOwnChange()
+    set = change.mode === 'remove' ? state.knownFlags(change.flags) : await state.toFlagSet(change.flags)
+    modseq = 0
+    changed = []
+  }
+  const step = async (uid: number) => {
+    const row = await applying(state, uid, row => {
+      if (table.modseqs[row]! > (options.unchangedSince ?? Number.POSITIVE_INFINITY)) return 'modified'
+      return apply(state, row, change.mode, set)
+    })
+    if (row.outcome !== 'changed') {
+      if (row.outcome !== 'same') result[row.outcome].push(uid)
+      return
+    }
+    modseq ||= state.nextModseq()
+    table.modseqs[row.row] = modseq
+    changed.push(uid)
+  }
+  const end = () => {
+    if (changed.length === 0) return
+    curDirectory.afterOwnChange()
+    newDirectory.afterOwnChange()
+    const tick = state.changes.add(changed, options.by)
+    for (const uid of changed) {
+      const row = table.find(uid)
+      if (row >= 0) table.ticks[row] = tick
+      result.changed.push(uid)
+    }
+    state.notify()
+  }
+  await inTurns(state, uids, begin, step, end)
+  return result
+}
+
+type Outcome = 'changed' | 'same' | 'modified' | 'gone'
+
+/** Does something to a message's file, and again when the file has another name meanwhile. */
+async function applying(
+  state: State,
+  uid: number,
+  work: (row: number) => Outcome,
+): Promise<{ outcome: Outcome; row: number }> {
+  for (let attempt = 0; ; attempt++) {
+    const row = state.table.find(uid)
+    if (row < 0) return { outcome: 'gone', row }
+    try {
+      return { outcome: work(row), row }
+    } catch (error) {
+      if (!isMissing(error) || attempt === retries) throw error
+      state.curDirectory.stale = state.newDirectory.stale = true
+      await rescan(state, true)
+    }
+  }
+}
+
+/** Renames a file to have the flags, out of new/ where it is still there. */
+function apply(state: State, row: number, mode: FlagChange['mode'], set: FlagSet): Outcome {
+  const { table, curDirectory } = state
+  const old = table.masks[row]!
+  const mask = combine(old, mode, set.mask)
+  const extrasChanged = changesExtras(state, row, mode, set.extras)
+  if (mask !== old) {
+    const name = withMask(table.names[row]!, mask)
+    renameSync(pathOf(state.directoryOf(row), table.names[row]!), pathOf(curDirectory.path, name))
+    table.names[row] = name
+    table.inNew[row] = 0
+    table.masks[row] = mask
+  }
+  return mask !== old || extrasChanged ? 'changed' : 'same'
+}
+
+function combine(old: number, mode: FlagChange['mode'], mask: number): number {
+  if (mode === 'add') return old | mask
+  return mode === 'remove' ? old & ~mask & maskOfAll : mask
+}
+
+/** Keywords beyond the 26 letters. @returns whether they changed */
+function changesExtras(
+  state: State,
+  row: number,
+  mode: FlagChange['mode'],
+  extras: readonly string[],
+): boolean {
+  const all = state.table.extras
+  const uid = state.table.uids[row]!
+  const old = all.get(uid) ?? []
+  if (extras.length === 0 && (mode !== 'replace' || old.length === 0)) return false
+  const named = new Set(extras.map(name => name.toLowerCase()))
+  const others = old.filter(name => !named.has(name.toLowerCase()))
+  const kept = mode === 'replace' ? old.filter(name => named.has(name.toLowerCase())) : old
+  const had = new Set(kept.map(name => name.toLowerCase()))
+  const next =
+    mode === 'remove' ? others : [...kept, ...extras.filter(name => !had.has(name.toLowerCase()))].sort()
+  if (next.length === old.length && next.every((name, i) => name === old[i])) return false
+  if (next.length === 0) all.delete(uid)
+  else all.set(uid, next)
+  return true
+}
+
+/**
+ * Removes messages.
+ *
+ * @param deletedOnly leave those alone that are not \Deleted at that moment
+ * @returns the UIDs that are gone now, ascending; also those that somebody else removed
+ */
+export async function expunge(
+  state: State,
+  uids: ArrayLike<number>,
+  deletedOnly: boolean,
+): Promise<number[]> {
+  const { table, list, curDirectory, newDirectory } = state
+  const gone: number[] = []
+  let rows: number[] = []
+  const begin = () => {
+    curDirectory.beforeOwnChange()
+    newDirectory.beforeOwnChange()
+    rows = []
+  }
+  const step = async (uid: number) => {
+    const { outcome } = await applying(state, uid, row => {
+      if (deletedOnly && !(table.masks[row]! & Flag.deleted)) return 'same'
+      unlinkSync(pathOf(state.directoryOf(row), table.names[row]!))
+      return 'changed'
+    })
+    if (outcome === 'same') return
+    gone.push(uid)
+    if (outcome === 'changed') rows.push(uid)
+  }
+  const end = async () => {
+    if (rows.length === 0) return
+    curDirectory.afterOwnChange()
+    newDirectory.afterOwnChange()
+    const dead = rows.map(uid => table.find(uid)).filter(row => row >= 0)
+    for (const row of dead) list.forget(uniqueOf(table.names[row]!))
+    state.nextModseq()
+    table.remove(dead.sort((a, b) => a - b))
+    if (list.wantsRewrite) await list.rewrite()
+    state.notify()
+  }
+  await inTurns(state, uids, begin, step, end)
+  return gone.sort((a, b) => a - b)
+}

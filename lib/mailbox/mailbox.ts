@@ -1,0 +1,258 @@
+/** One mailbox, as all sessions of this process share it. */
+import { setImmediate as yielding } from 'node:timers/promises'
+import { Delivery } from '../maildir/maildir.js'
+import { watchMaildir } from '../maildir/watch.js'
+import { Flag, systemFlags } from '../message/flags.js'
+import { expunge, type FlagChange, type StoreOptions, type StoreResult, store } from './change.js'
+import { dateOf, readMessage, sizeOf, storedSizeOf } from './message.js'
+import type { State } from './state.js'
+import { needsSync, synchronise } from './sync.js'
+import { type Appending, append, copy, move, type Transfer } from './transfer.js'
+import { View } from './view.js'
+
+/** What is known of one message. */
+export interface Message {
+  readonly uid: number
+  /** As IMAP names them, without \Recent. */
+  readonly flags: readonly string[]
+  readonly modseq: number
+}
+
+/**
+ * A mailbox, from Account.open(); close() when done with it.
+ *
+ * What is on disk is the truth: refresh() looks, all changes are made relative to it. Methods that take UIDs pass
+ * over those that are gone. Reading (read, size, date) is synchronous and quick: who reads many yields in between.
+ */
+export class Mailbox {
+  readonly #state: State
+  readonly #release: () => void
+  #stopWatching: (() => void) | undefined
+  readonly #listeners = new Set<() => void>()
+  #again: NodeJS.Timeout | undefined
+  #open = true
+
+  constructor(state: State, release: () => void) {
+    this.#state = state
+    this.#release = release
+  }
+
+  get name(): string {
+    return this.#state.name
+  }
+
+  /** The Maildir directory of the mailbox. */
+  get directory(): string {
+    return this.#state.directory
+  }
+
+  get uidValidity(): number {
+    return this.#state.list.validity
+  }
+
+  get uidNext(): number {
+    return this.#state.list.next
+  }
+
+  /** RFC 7162 §3.1.2.1. */
+  get highestModseq(): number {
+    return this.#state.modseq
+  }
+
+  /** Mailbox GUID, 32 hex digits; kept over renames and by Dovecot (RFC 8474 MAILBOXID). */
+  get guid(): string {
+    return this.#state.list.guid
+  }
+
+  get count(): number {
+    return this.#state.table.count
+  }
+
+  /** UIDs, ascending; not to be kept over an await (a View is for that). */
+  get uids(): Uint32Array {
+    return this.#state.table.uids.subarray(0, this.count)
+  }
+
+  /** Flags that messages can have here: the system flags and all keywords known so far. */
+  get flags(): string[] {
+    return [...systemFlags.map(flag => flag.name), ...this.#state.keywordNames()]
+  }
+
+  /** How many messages are not \Seen. */
+  get unseenCount(): number {
+    return this.count - this.#countWith(Flag.seen)
+  }
+
+  /** How many messages are \Deleted. */
+  get deletedCount(): number {
+    return this.#countWith(Flag.deleted)
+  }
+
+  #countWith(flag: number): number {
+    const { masks, count } = this.#state.table
+    let found = 0
+    for (let row = 0; row < count; row++) if (masks[row]! & flag) found++
+    return found
+  }
+
+  /** How many messages no session has been told of as \Recent yet. */
+  get recentCount(): number {
+    const { table, firstRecent } = this.#state
+    let recent = 0
+    for (let row = table.count - 1; row >= 0 && table.uids[row]! >= firstRecent; row--) recent++
+    return recent
+  }
+
+  /**
+   * Looks at the disk and takes over what changed there: a few stats when nothing did. While a long change of ours
+   * runs, it returns at once.
+   *
+   * @throws MailboxGone when the mailbox was deleted
+   */
+  async refresh(): Promise<void> {
+    const state = this.#state
+    if ((state.busy > 0 && state.loaded) || !needsSync(state)) return
+    await state.locked(() => synchronise(state))
+  }
+
+  /** Begins a session on the mailbox: SELECT, or with `readOnly` EXAMINE, which moves and claims nothing. */
+  async select(options: { readOnly?: boolean } = {}): Promise<View> {
+    const state = this.#state
+    const readOnly = options.readOnly ?? false
+    if (needsSync(state)) await state.locked(() => synchronise(state))
+    const view = new View(state, readOnly)
+    if (!readOnly && state.hasNew) await state.locked(() => synchronise(state))
+    return view
+  }
+
+  /** What is known of a message; undefined when it is gone. */
+  message(uid: number): Message | undefined {
+    const row = this.#state.table.find(uid)
+    if (row < 0) return undefined
+    return { uid, flags: this.#state.flagsOf(row), modseq: this.#state.table.modseqs[row]! }
+  }
+
+  /** The mask of the system flags (message/flags.ts); its bits from 5 up are keywords; undefined when it is gone. */
+  mask(uid: number): number | undefined {
+    const row = this.#state.table.find(uid)
+    return row < 0 ? undefined : this.#state.table.masks[row]
+  }
+
+  /** The stored octets, or the first `limit` of them; undefined when the message is gone. */
+  read(uid: number, limit?: number): Buffer | undefined {
+    return readMessage(this.#state, uid, limit)
+  }
+
+  /** RFC822.SIZE: octets on the wire; undefined when the message is gone. */
+  size(uid: number): number | undefined {
+    return sizeOf(this.#state, uid)
+  }
+
+  /** Octets on disk; undefined when the message is gone. */
+  storedSize(uid: number): number | undefined {
+    return storedSizeOf(this.#state, uid)
+  }
+
+  /** INTERNALDATE in milliseconds since 1970; undefined when the message is gone. */
+  date(uid: number): number | undefined {
+    return dateOf(this.#state, uid)
+  }
+
+  /** Octets of all messages on the wire (RFC 8438 STATUS=SIZE). */
+  async totalSize(): Promise<number> {
+    let total = 0
+    let until = performance.now() + 8
+    for (const uid of this.uids.slice()) {
+      total += this.size(uid) ?? 0
+      if (performance.now() < until) continue
+      await yielding()
+      until = performance.now() + 8
+    }
+    return total
+  }
+
+  /** Begins a message for append(): write() its octets, then hand it over; abort() it otherwise. */
+  begin(): Promise<Delivery> {
+    return Delivery.begin(this.#state.directory)
+  }
+
+  /** Appends messages, all or none; on disk with their UIDs when this returns. @returns their UIDs */
+  append(messages: readonly Appending[]): Promise<number[]> {
+    return append(this.#state, messages)
+  }
+
+  /** Copies messages into another mailbox, with flags and dates, all or none. */
+  copy(uids: ArrayLike<number>, target: Mailbox): Promise<Transfer> {
+    return copy(this.#state, uids, target.#state)
+  }
+
+  /** Moves messages into another mailbox. */
+  move(uids: ArrayLike<number>, target: Mailbox): Promise<Transfer> {
+    return move(this.#state, uids, target.#state)
+  }
+
+  /** Changes flags of messages, each relative to what it has at that moment on disk. */
+  store(uids: ArrayLike<number>, change: FlagChange, options?: StoreOptions): Promise<StoreResult> {
+    return store(this.#state, uids, change, options)
+  }
+
+  /** Removes those of the messages (of all, when left out) that are \Deleted. @returns the UIDs that are gone */
+  expunge(uids: ArrayLike<number> = this.uids.slice()): Promise<number[]> {
+    return expunge(this.#state, uids, true)
+  }
+
+  /** Removes messages whatever their flags. @returns the UIDs that are gone */
+  remove(uids: ArrayLike<number>): Promise<number[]> {
+    return expunge(this.#state, uids, false)
+  }
+
+  /**
+   * Calls `listener` after anything changed, by whomever; the directories are watched as long as somebody listens.
+   *
+   * @returns ends it
+   */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    this.#state.listeners.add(listener)
+    this.#stopWatching ??= watchMaildir(this.#state.directory, () => this.#look())
+    return () => {
+      this.#listeners.delete(listener)
+      this.#state.listeners.delete(listener)
+      if (this.#listeners.size === 0) this.#stop()
+    }
+  }
+
+  #stop(): void {
+    clearTimeout(this.#again)
+    this.#stopWatching?.()
+    this.#stopWatching = undefined
+  }
+
+  /** Something moved on disk. What cannot be known yet is looked at once more a little later. */
+  #look(): void {
+    const { newDirectory, curDirectory, log, name } = this.#state
+    const again = () => {
+      const wait = Math.min(
+        newDirectory.doubtfulFor ?? Number.POSITIVE_INFINITY,
+        curDirectory.doubtfulFor ?? Number.POSITIVE_INFINITY,
+      )
+      clearTimeout(this.#again)
+      if (this.#stopWatching && wait < Number.POSITIVE_INFINITY)
+        this.#again = setTimeout(() => this.#look(), wait).unref()
+    }
+    this.refresh().then(again, error => {
+      if (!this.#state.gone) log.warning('mailbox-watch', { mailbox: name, error: String(error) })
+      again()
+    })
+  }
+
+  /** Lets go of the mailbox; views are to be closed before. */
+  close(): void {
+    if (!this.#open) return
+    this.#open = false
+    for (const listener of this.#listeners) this.#state.listeners.delete(listener)
+    this.#listeners.clear()
+    this.#stop()
+    this.#release()
+  }
+}

@@ -1,0 +1,129 @@
+/** The octets of a message, its sizes and its date, whatever its file is called by now. */
+import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
+import { parseName, pathOf, uniqueOf } from '../maildir/name.js'
+import { wireSize } from '../message/wire.js'
+import { isMissing } from '../sys/error.js'
+import type { State } from './state.js'
+import { unknownSize } from './table.js'
+
+/**
+ * Reads a message as it is stored.
+ *
+ * @param limit read no more than so many octets from its beginning
+ * @returns undefined when it is gone
+ */
+export function readMessage(state: State, uid: number, limit = Number.POSITIVE_INFINITY): Buffer | undefined {
+  return withFile(state, uid, (path, row) => {
+    const fd = openSync(path, 'r')
+    try {
+      const { size, mtimeMs } = fstatSync(fd)
+      noteStat(state, row, size, mtimeMs)
+      const octets = Buffer.allocUnsafe(Math.min(size, limit))
+      let filled = 0
+      while (filled < octets.length) {
+        const count = readSync(fd, octets, filled, octets.length - filled, filled)
+        if (count === 0) break
+        filled += count
+      }
+      const all = octets.subarray(0, filled)
+      if (limit >= size && state.table.sizes[row] === unknownSize) state.table.sizes[row] = wireSize(all)
+      return all
+    } finally {
+      closeSync(fd)
+    }
+  })
+}
+
+/** Octets on the wire (RFC822.SIZE); undefined when the message is gone. */
+export function sizeOf(state: State, uid: number): number | undefined {
+  const { table } = state
+  const row = table.find(uid)
+  if (row < 0) return undefined
+  if (table.sizes[row] !== unknownSize) return table.sizes[row]
+  const said = parseName(table.names[row]!)
+  if (said.size !== undefined && said.storedSize !== undefined && table.storedSizes[row] === unknownSize) {
+    table.storedSizes[row] = said.storedSize
+    table.sizes[row] = said.size
+    return said.size
+  }
+  readMessage(state, uid)
+  const again = table.find(uid)
+  return again < 0 || table.sizes[again] === unknownSize ? undefined : table.sizes[again]
+}
+
+/** Octets on disk; undefined when the message is gone. */
+export function storedSizeOf(state: State, uid: number): number | undefined {
+  const row = state.table.find(uid)
+  if (row < 0) return undefined
+  if (state.table.storedSizes[row] === unknownSize) look(state, uid)
+  return state.table.storedSizes[row] === unknownSize ? undefined : state.table.storedSizes[row]
+}
+
+/** INTERNALDATE in milliseconds, whole seconds; undefined when the message is gone. */
+export function dateOf(state: State, uid: number): number | undefined {
+  const row = state.table.find(uid)
+  if (row < 0) return undefined
+  if (Number.isNaN(state.table.dates[row])) look(state, uid)
+  const date = state.table.dates[row]!
+  return Number.isNaN(date) ? undefined : date
+}
+
+function look(state: State, uid: number): void {
+  withFile(state, uid, (path, row) => {
+    const { size, mtimeMs } = statSync(path)
+    noteStat(state, row, size, mtimeMs)
+  })
+}
+
+/** What stat says is true; if the name says otherwise, its sizes are not believed. */
+function noteStat(state: State, row: number, octets: number, mtimeMs: number): void {
+  const { table } = state
+  table.dates[row] = Math.floor(mtimeMs / 1000) * 1000
+  if (table.storedSizes[row] !== octets) {
+    const said = parseName(table.names[row]!)
+    table.sizes[row] = said.storedSize === octets && said.size !== undefined ? said.size : unknownSize
+    table.storedSizes[row] = octets
+  }
+}
+
+/** Runs `work` on a message's file; when it is not there, looks once where it went. */
+function withFile<T>(
+  state: State,
+  uid: number,
+  work: (path: string | Buffer, row: number) => T,
+): T | undefined {
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const row = state.table.find(uid)
+    if (row < 0) return undefined
+    try {
+      return work(pathOf(state.directoryOf(row), state.table.names[row]!), row)
+    } catch (error) {
+      if (!isMissing(error)) throw error
+      relocate(state)
+    }
+  }
+  return undefined
+}
+
+/** Finds all files again by their unique names. Flags and arrivals are left to the next synchronisation. */
+function relocate(state: State): void {
+  const { table, list } = state
+  for (const directory of [state.newDirectory, state.curDirectory]) {
+    directory.stale = true
+    for (const name of namesIn(directory.path)) {
+      const row = table.find(list.uids.get(uniqueOf(name)) ?? 0)
+      if (row < 0) continue
+      table.names[row] = name
+      table.inNew[row] = directory.isNew ? 1 : 0
+    }
+  }
+}
+
+function namesIn(path: string): string[] {
+  try {
+    return readdirSync(path, { encoding: 'latin1' as BufferEncoding })
+  } catch (error) {
+    if (isMissing(error)) return []
+    throw error
+  }
+}

@@ -1,0 +1,107 @@
+/** Reading new/ and cur/ of a Maildir in slices, and knowing whether what was read can be trusted. */
+import { opendirSync, statSync } from 'node:fs'
+import { setImmediate as yielding } from 'node:timers/promises'
+import { isMessageName } from '../maildir/name.js'
+import { isMissing } from '../sys/error.js'
+
+/** Longest piece of work before others run, in milliseconds. */
+export const slice = 8
+
+/** How far apart two changes may be and leave the same modification time, in milliseconds: the kernel's tick. */
+const fineGrain = 12
+/** The same on file systems that keep whole seconds. */
+const coarseGrain = 2_100
+
+/** One of a mailbox's two directories, and what is known of it. */
+export class Directory {
+  readonly path: string
+  readonly isNew: boolean
+  /** The modification time that the table's content belongs to, in nanoseconds; -1 when never read. */
+  mtime = -1n
+  /** Changes may have happened that the modification time does not show. */
+  unsure = true
+  /** Changes have happened that were not read yet. */
+  stale = true
+  /** When it was last read, and how long that took, in milliseconds of the monotonic clock. */
+  scannedAt = Number.NEGATIVE_INFINITY
+  cost = 0
+
+  constructor(maildir: string, part: 'new' | 'cur') {
+    this.path = `${maildir}/${part}`
+    this.isNew = part === 'new'
+  }
+
+  /** The modification time now; undefined when the directory is gone. Costs 2 µs. */
+  stat(): bigint | undefined {
+    return statSync(this.path, { bigint: true, throwIfNoEntry: false })?.mtimeNs
+  }
+
+  /** Whether it should be read again now. A doubt alone is looked into only now and then, where reading costs much. */
+  wantsScan(): boolean {
+    const now = this.stat()
+    if (now === undefined || now !== this.mtime || this.stale) return true
+    return this.unsure && isSettled(now) && performance.now() - this.scannedAt > this.cost * 20
+  }
+
+  /** Whether it will want to be read although nothing changes: then when, in milliseconds from now. */
+  get doubtfulFor(): number | undefined {
+    if (!this.unsure) return undefined
+    return Math.max(coarseGrain, this.scannedAt + this.cost * 20 - performance.now())
+  }
+
+  /** Reads all names. Unless `moved`, nothing changed meanwhile, and a file that was not found is really gone. */
+  async scan(): Promise<{ names: string[]; moved: boolean }> {
+    const started = performance.now()
+    const before = this.stat()
+    const settled = before !== undefined && isSettled(before)
+    const names = await readNames(this.path)
+    const after = this.stat()
+    this.mtime = before ?? -1n
+    this.stale = before !== after
+    this.unsure = !settled
+    this.scannedAt = performance.now()
+    this.cost = this.scannedAt - started
+    return { names, moved: before !== after || !settled }
+  }
+
+  /** Our own change follows: if others changed something before it, that must not be covered by our new time. */
+  beforeOwnChange(): void {
+    if (this.stat() !== this.mtime) this.stale = true
+  }
+
+  /** Our own change is done: its modification time is known, but who else changed something meanwhile is not. */
+  afterOwnChange(): void {
+    this.mtime = this.stat() ?? -1n
+    this.unsure = true
+  }
+}
+
+/** Whether a further change now would give another modification time. */
+function isSettled(mtime: bigint): boolean {
+  const grain = mtime % 1_000_000_000n === 0n ? coarseGrain : fineGrain
+  return Date.now() - Number(mtime / 1_000_000n) > grain
+}
+
+async function readNames(path: string): Promise<string[]> {
+  const names: string[] = []
+  let directory: ReturnType<typeof opendirSync>
+  try {
+    directory = opendirSync(path, { encoding: 'latin1' as BufferEncoding, bufferSize: 512 })
+  } catch (error) {
+    if (isMissing(error)) return names
+    throw error
+  }
+  try {
+    let until = performance.now() + slice
+    for (let entry = directory.readSync(); entry; entry = directory.readSync()) {
+      if (isMessageName(entry.name) && !entry.isDirectory()) names.push(entry.name)
+      if ((names.length & 63) === 0 && performance.now() > until) {
+        await yielding()
+        until = performance.now() + slice
+      }
+    }
+  } finally {
+    directory.closeSync()
+  }
+  return names
+}

@@ -1,0 +1,213 @@
+/** Everything one process knows of one mailbox; shared by all sessions that have it open. */
+import { setTimeout as delay } from 'node:timers/promises'
+import { uniqueOf } from '../maildir/name.js'
+import { firstKeywordBit, flagBit, flagNames } from '../message/flags.js'
+import { withDotlock } from '../sys/dotlock.js'
+import { MailError } from '../sys/error.js'
+import type { Log } from '../sys/log.js'
+import { ChangeLog } from './changes.js'
+import { Keywords } from './keywords.js'
+import { Directory } from './scan.js'
+import { Table } from './table.js'
+import { UidList } from './uidlist.js'
+
+/** The mailbox was deleted, or another one stands in its place: whoever has it open must let go. */
+export class MailboxGone extends MailError {
+  override readonly name = 'MailboxGone'
+}
+
+/** A set of flags as a mask, and what does not fit in it. */
+export interface FlagSet {
+  readonly mask: number
+  /** Keywords without a letter. */
+  readonly extras: readonly string[]
+}
+
+export class State {
+  readonly name: string
+  /** The Maildir that the mailbox belongs to. */
+  readonly root: string
+  /** The mailbox's own directory. */
+  readonly directory: string
+  readonly log: Log
+  readonly clock: () => number
+  readonly table = new Table()
+  readonly list: UidList
+  readonly keywords: Keywords
+  readonly changes = new ChangeLog()
+  readonly newDirectory: Directory
+  readonly curDirectory: Directory
+  readonly listeners = new Set<() => void>()
+  /** The highest MODSEQ given. */
+  modseq = 0
+  /** Messages from this UID up are \Recent to the session that asks first. */
+  firstRecent = 1
+  /** Sessions that have it open to write: new/ is moved to cur/ for them. */
+  writers = 0
+  /** Keywords that have no letter. */
+  readonly extraNames = new Set<string>()
+  loaded = false
+  gone = false
+  /** Operations of ours that hold the lock or wait for it. */
+  busy = 0
+  readonly #flagNames = new Map<number, readonly string[]>()
+
+  constructor(options: { name: string; root: string; directory: string; log: Log; clock: () => number }) {
+    this.name = options.name
+    this.root = options.root
+    this.directory = options.directory
+    this.log = options.log
+    this.clock = options.clock
+    this.list = new UidList(this.directory)
+    this.keywords = new Keywords(this.directory)
+    this.newDirectory = new Directory(this.directory, 'new')
+    this.curDirectory = new Directory(this.directory, 'cur')
+  }
+
+  /** The directory a row's file is in. */
+  directoryOf(row: number): string {
+    return this.table.inNew[row] ? this.newDirectory.path : this.curDirectory.path
+  }
+
+  /**
+   * Runs `work` under dovecot-uidlist.lock, which holds off Dovecot and our other processes, with the list of UIDs
+   * and the keywords as they are on disk.
+   *
+   * @throws MailboxGone when there is no such mailbox any more
+   */
+  async locked<T>(work: () => T | Promise<T>): Promise<T> {
+    this.busy++
+    try {
+      return await withDotlock(`${this.directory}/dovecot-uidlist.lock`, async () => {
+        if (this.curDirectory.stat() === undefined) this.fail()
+        this.catchUp()
+        return await work()
+      })
+    } catch (error) {
+      if (this.curDirectory.stat() === undefined) this.fail()
+      throw error
+    } finally {
+      this.busy--
+    }
+  }
+
+  /** Marks the mailbox as gone, and says so. */
+  fail(): never {
+    this.gone = true
+    this.notify()
+    throw new MailboxGone(`${this.name} does not exist any more`)
+  }
+
+  /** Reads what others wrote since. To be called under the lock. */
+  catchUp(): void {
+    if (this.keywords.read()) this.#flagNames.clear()
+    const { validity } = this.list
+    const news = this.list.read()
+    if (news === 'replaced' && validity !== this.list.validity) this.table.clear()
+    else if (news === 'replaced') this.#reconcile()
+    if (news !== 'same') this.curDirectory.stale = this.newDirectory.stale = true
+  }
+
+  /**
+   * The list was written anew. Messages whose line is gone keep their UID while their file is there; messages that
+   * were given another UID are, for our sessions, gone under the old one.
+   */
+  #reconcile(): void {
+    const { table, list } = this
+    const moved: number[] = []
+    const lost: [string, number][] = []
+    for (let row = 0; row < table.count; row++) {
+      const unique = uniqueOf(table.names[row]!)
+      const uid = list.uids.get(unique)
+      if (uid === undefined) lost.push([unique, row])
+      else if (uid !== table.uids[row]) moved.push(row)
+    }
+    if (lost.length > 0) {
+      const taken = new Set(list.uids.values())
+      for (const [unique, row] of lost)
+        if (taken.has(table.uids[row]!)) moved.push(row)
+        else list.restore(unique, table.uids[row]!)
+    }
+    if (moved.length > 0) this.nextModseq()
+    table.remove(moved.sort((a, b) => a - b))
+  }
+
+  /** The MODSEQ for a change that is made now: above any given before, also by processes that are forgotten. */
+  nextModseq(): number {
+    this.modseq = Math.max(this.modseq + 1, Math.floor(this.clock() * 1000))
+    return this.modseq
+  }
+
+  /** Tells every session that there may be news. */
+  notify(): void {
+    for (const listener of [...this.listeners]) listener()
+  }
+
+  /** Whether a file is still in new/. */
+  get hasNew(): boolean {
+    const first = this.table.inNew.indexOf(1)
+    return first >= 0 && first < this.table.count
+  }
+
+  /** All keywords known here, those without a letter at the end. */
+  keywordNames(): string[] {
+    return [...this.keywords.names, ...this.extraNames]
+  }
+
+  /** How many keywords are known: grows when there is a new one. */
+  get keywordCount(): number {
+    return this.keywords.names.length + this.extraNames.size
+  }
+
+  /** The flags of a row as IMAP names them, without \Recent. */
+  flagsOf(row: number): readonly string[] {
+    const mask = this.table.masks[row]!
+    let names = this.#flagNames.get(mask)
+    if (!names) {
+      names = [...flagNames(mask), ...this.#keywordsIn(mask)]
+      this.#flagNames.set(mask, names)
+    }
+    const extras = this.table.extras.get(this.table.uids[row]!)
+    return extras ? [...names, ...extras] : names
+  }
+
+  #keywordsIn(mask: number): string[] {
+    const found: string[] = []
+    for (let bit = firstKeywordBit; bit < 31; bit++)
+      if (mask & (1 << bit)) {
+        const name = this.keywords.nameOf(bit)
+        if (name !== undefined) found.push(name)
+      }
+    return found
+  }
+
+  /** Masks of flag names, without giving letters to new keywords. */
+  knownFlags(flags: readonly string[]): FlagSet {
+    const extras = flags.filter(flag => !flag.startsWith('\\') && this.keywords.bitOf(flag) === undefined)
+    return { mask: this.maskOf(flags), extras }
+  }
+
+  /** Masks of flag names; new keywords get letters. To be called under the lock. */
+  async toFlagSet(flags: readonly string[]): Promise<FlagSet> {
+    const keywords = flags.filter(flag => !flag.startsWith('\\'))
+    let extras: string[] = []
+    if (keywords.some(keyword => this.keywords.bitOf(keyword) === undefined)) {
+      extras = await this.keywords.add(keywords)
+      this.#flagNames.clear()
+    }
+    for (const name of extras) this.extraNames.add(name)
+    return { mask: this.maskOf(flags), extras }
+  }
+
+  /** The mask of those flags that have a bit. */
+  maskOf(flags: readonly string[]): number {
+    let mask = 0
+    for (const flag of flags) mask |= flagBit(flag) ?? this.keywords.bitOf(flag) ?? 0
+    return mask
+  }
+}
+
+/** Waits a little: long enough for a program that is renaming files to get on. */
+export function aMoment(): Promise<void> {
+  return delay(15)
+}

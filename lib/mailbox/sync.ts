@@ -1,0 +1,268 @@
+/**
+ * Bringing the table to what is on disk: files that came, went, were renamed or copied, by whatever program. All of it
+ * runs under the lock, which holds off Dovecot and our other processes; programs that know no lock may rename and
+ * remove files meanwhile, and a file renamed while a directory is read may be missed. So a message counts as gone only
+ * when reading found it nowhere although nothing moved, or several times in a row.
+ */
+import { renameSync, statSync, unlinkSync } from 'node:fs'
+import { setImmediate as yielding } from 'node:timers/promises'
+import { compareNames, maskOf, pathOf, uniqueName, uniqueOf, withMask } from '../maildir/name.js'
+import { isMissing } from '../sys/error.js'
+import { guidOf } from './guid.js'
+import { type Directory, slice } from './scan.js'
+import { aMoment, type State } from './state.js'
+import type { UidEntry } from './uidlist.js'
+import { nextUidValidity } from './uidvalidity.js'
+
+/** How often the directories are read before a message that is never found counts as gone. */
+const attempts = 4
+
+interface File {
+  readonly name: string
+  readonly unique: string
+  readonly isNew: boolean
+}
+
+/** What reading the directories told. */
+interface Findings {
+  /** Files of no message in the table. */
+  readonly fresh: File[]
+  /** Second files of a message. */
+  readonly doubles: File[]
+  /** UIDs of messages and listed names that were not found. */
+  readonly missing: Set<number>
+  /** UIDs of messages whose flags differ. */
+  readonly flagged: number[]
+}
+
+/** Whether anything on disk may differ from the table; costs a few stats. */
+export function needsSync(state: State): boolean {
+  const { newDirectory, curDirectory, list, keywords } = state
+  if (!state.loaded || newDirectory.wantsScan() || curDirectory.wantsScan()) return true
+  return list.changed() || keywords.changed()
+}
+
+/** Reads what changed, gives UIDs to new files, and moves new/ to cur/ for sessions that write. Under the lock. */
+export async function synchronise(state: State): Promise<void> {
+  const before = { tick: state.changes.tick, epoch: state.table.epoch, count: state.table.count }
+  if (!state.loaded || state.newDirectory.wantsScan() || state.curDirectory.wantsScan()) await rescan(state)
+  if (state.list.wantsRewrite) await state.list.rewrite()
+  if (state.writers > 0) await moveNew(state)
+  const { changes, table } = state
+  if (changes.tick !== before.tick || table.epoch !== before.epoch || table.count !== before.count)
+    state.notify()
+}
+
+/** Reads the directories until what they say can be believed, and takes it over. */
+export async function rescan(state: State, complete = !state.loaded): Promise<void> {
+  let missing: Set<number> | undefined
+  for (let attempt = 1; ; attempt++) {
+    const { scanned, files, moved } = await scan(state, complete)
+    const findings = match(state, files, scanned)
+    const now = findings.missing
+    missing = new Set(missing ? [...missing].filter(uid => now.has(uid)) : now)
+    if (missing.size === 0 || (scanned.length === 2 && !moved) || attempt === attempts) {
+      await take(state, findings, missing)
+      return
+    }
+    complete = true
+    if (moved) await aMoment()
+  }
+}
+
+/** new/ is read before cur/: a file that moves on meanwhile is then seen twice, not never. */
+async function scan(
+  state: State,
+  complete: boolean,
+): Promise<{ scanned: Directory[]; files: File[]; moved: boolean }> {
+  const scanned = [state.newDirectory, state.curDirectory].filter(one => complete || one.wantsScan())
+  const files: File[] = []
+  let anyMoved = false
+  for (const directory of scanned) {
+    const { names, moved } = await directory.scan()
+    anyMoved ||= moved
+    for (const name of names) files.push({ name, unique: uniqueOf(name), isNew: directory.isNew })
+  }
+  return { scanned, files, moved: anyMoved }
+}
+
+function match(state: State, files: readonly File[], scanned: readonly Directory[]): Findings {
+  const { table, list } = state
+  const findings: Findings = { fresh: [], doubles: [], missing: new Set(), flagged: [] }
+  const seen = new Uint8Array(table.count)
+  const fresh = new Set<string>()
+  for (const file of files) {
+    const uid = list.uids.get(file.unique)
+    const row = uid === undefined ? -1 : table.find(uid)
+    if (row < 0) {
+      if (fresh.has(file.unique)) findings.doubles.push(file)
+      else findings.fresh.push(file)
+      fresh.add(file.unique)
+    } else if (seen[row] || isElsewhere(state, row, file, scanned)) findings.doubles.push(file)
+    else {
+      seen[row] = 1
+      table.names[row] = file.name
+      table.inNew[row] = file.isNew ? 1 : 0
+      if (maskOf(file.name) !== table.masks[row]) findings.flagged.push(uid!)
+    }
+  }
+  const complete = scanned.length === 2
+  for (let row = 0; row < table.count; row++)
+    if (!seen[row] && (complete || !!table.inNew[row] === scanned[0]?.isNew))
+      findings.missing.add(table.uids[row]!)
+  if (complete && list.uids.size > table.count)
+    for (const [unique, uid] of list.uids)
+      if (!fresh.has(unique) && table.find(uid) < 0) findings.missing.add(uid)
+  return findings
+}
+
+/** Whether a message whose file was found here still has its file in the directory that was not read. */
+function isElsewhere(state: State, row: number, file: File, scanned: readonly Directory[]): boolean {
+  if (scanned.length === 2 || !!state.table.inNew[row] === file.isNew) return false
+  const path = pathOf(state.directoryOf(row), state.table.names[row]!)
+  return statSync(path, { throwIfNoEntry: false }) !== undefined
+}
+
+/** Makes the findings the truth. */
+async function take(state: State, findings: Findings, missing: ReadonlySet<number>): Promise<void> {
+  const { table, changes } = state
+  if (findings.flagged.length > 0) {
+    const tick = changes.add(findings.flagged)
+    const modseq = state.nextModseq()
+    for (const uid of findings.flagged) {
+      const row = table.find(uid)
+      table.masks[row] = maskOf(table.names[row]!)
+      table.modseqs[row] = modseq
+      table.ticks[row] = tick
+    }
+  }
+  const arrived = [...findings.fresh, ...findings.doubles.flatMap(file => separate(state, file) ?? [])]
+  if (missing.size > 0) removeMissing(state, missing)
+  await addFiles(state, arrived)
+  state.loaded = true
+}
+
+function removeMissing(state: State, missing: ReadonlySet<number>): void {
+  const { table, list } = state
+  const rows: number[] = []
+  for (let row = 0; row < table.count; row++)
+    if (missing.has(table.uids[row]!)) {
+      rows.push(row)
+      list.forget(uniqueOf(table.names[row]!))
+    }
+  // Listed, but never in the table: lines of messages that went before we came.
+  if (rows.length < missing.size)
+    for (const [unique, uid] of [...list.uids]) if (missing.has(uid)) list.forget(unique)
+  if (rows.length > 0) state.nextModseq()
+  table.remove(rows)
+}
+
+/**
+ * Two files with one unique name: a rename that was seen from both sides, a further link, or a copy. A copy is a
+ * message of its own and gets a name of its own.
+ */
+function separate(state: State, file: File): File | undefined {
+  const { table, list } = state
+  const row = table.find(list.uids.get(file.unique) ?? 0)
+  const directory = file.isNew ? state.newDirectory : state.curDirectory
+  const path = pathOf(directory.path, file.name)
+  const mine = statSync(path, { throwIfNoEntry: false })
+  if (!mine) return undefined
+  const other =
+    row < 0
+      ? undefined
+      : statSync(pathOf(state.directoryOf(row), table.names[row]!), { throwIfNoEntry: false })
+  if (row >= 0 && !other) {
+    table.names[row] = file.name
+    table.inNew[row] = file.isNew ? 1 : 0
+    directory.stale = true
+    return undefined
+  }
+  directory.beforeOwnChange()
+  try {
+    if (other && other.ino === mine.ino && other.dev === mine.dev) {
+      // Dovecot removes the further link as well; the file stays under its other name.
+      if (mine.nlink > 1) unlinkSync(path)
+      return undefined
+    }
+    const unique = uniqueName()
+    const name = file.isNew ? unique : withMask(unique, maskOf(file.name))
+    renameSync(path, `${directory.path}/${name}`)
+    return { name, unique, isNew: file.isNew }
+  } catch (error) {
+    if (!isMissing(error)) throw error
+    directory.stale = true
+    return undefined
+  } finally {
+    directory.afterOwnChange()
+  }
+}
+
+/** Gives UIDs to files that have none, and rows to all, in the order of their UIDs. */
+async function addFiles(state: State, files: readonly File[]): Promise<void> {
+  const { table, list } = state
+  const listed: (File & UidEntry)[] = []
+  const unlisted: File[] = []
+  for (const file of files) {
+    const uid = list.uids.get(file.unique)
+    if (uid !== undefined && uid > table.lastUid) listed.push({ ...file, uid })
+    else unlisted.push(file)
+  }
+  listed.sort((a, b) => a.uid - b.uid)
+  unlisted.sort((a, b) => compareNames(a.name, b.name))
+  const entries = await writeUids(state, unlisted)
+  const all = [...listed, ...unlisted.map((file, i) => ({ ...file, uid: entries[i]!.uid }))]
+  if (all.length === 0) return
+  const modseq = state.nextModseq()
+  let recent = 0
+  for (const { uid, name, isNew } of all) {
+    table.push(uid, name, isNew, maskOf(name), modseq, state.changes.tick)
+    if (isNew) recent ||= uid
+  }
+  if (!state.loaded) state.firstRecent = recent || list.next
+}
+
+/** Puts UIDs for new files on disk, and makes or mends the list where that is due. */
+async function writeUids(state: State, files: readonly File[]): Promise<UidEntry[]> {
+  const { list } = state
+  const isNew = list.validity === 0
+  if (isNew) {
+    list.validity = nextUidValidity(state.root, state.clock())
+    list.guid = guidOf()
+  }
+  const entries = list.assign(files.map(file => file.unique))
+  if (isNew || list.wantsRewrite || list.guid === '') {
+    list.guid ||= guidOf()
+    for (const { uid, unique } of entries) list.uids.set(unique, uid)
+    await list.rewrite()
+  } else if (entries.length > 0) await list.append(entries)
+  return entries
+}
+
+/** new/ to cur/: what a mail reader does with what it has seen (maildir(5)). */
+async function moveNew(state: State): Promise<void> {
+  const { table, newDirectory, curDirectory } = state
+  if (!state.hasNew) return
+  newDirectory.beforeOwnChange()
+  curDirectory.beforeOwnChange()
+  let until = performance.now() + slice
+  for (let row = 0; row < table.count; row++) {
+    if (!table.inNew[row]) continue
+    const old = table.names[row]!
+    const name = old.includes(':') ? old : `${old}:2,`
+    try {
+      renameSync(pathOf(newDirectory.path, old), pathOf(curDirectory.path, name))
+      table.names[row] = name
+      table.inNew[row] = 0
+    } catch (error) {
+      if (!isMissing(error)) throw error
+      newDirectory.stale = curDirectory.stale = true
+    }
+    if (performance.now() > until) {
+      await yielding()
+      until = performance.now() + slice
+    }
+  }
+  newDirectory.afterOwnChange()
+  curDirectory.afterOwnChange()
+}

@@ -1,0 +1,289 @@
+/** Messages that come into a mailbox with a UID at once: APPEND, COPY and MOVE. */
+import { copyFileSync, linkSync, renameSync, statSync, unlinkSync, utimesSync } from 'node:fs'
+import { setImmediate as yielding } from 'node:timers/promises'
+import type { Delivery } from '../maildir/maildir.js'
+import { maskOf, parseName, pathOf, uniqueName, uniqueOf, withMask, withSizes } from '../maildir/name.js'
+import { syncDirectory } from '../sys/atomic.js'
+import { errorCode, isMissing, TemporaryError } from '../sys/error.js'
+import { expunge } from './change.js'
+import { slice } from './scan.js'
+import type { FlagSet, State } from './state.js'
+import { rescan } from './sync.js'
+
+/** A message that waits to be put into a mailbox. */
+export interface Appending {
+  /** Begun in this mailbox, all octets written. */
+  readonly delivery: Delivery
+  readonly flags: readonly string[]
+  /** INTERNALDATE in milliseconds; now when left out. */
+  readonly date?: number
+}
+
+/** What went where (RFC 4315 §3): the nth source became the nth target. */
+export interface Transfer {
+  /** UIDVALIDITY of the mailbox the messages went to. */
+  readonly validity: number
+  readonly sources: number[]
+  readonly targets: number[]
+}
+
+/** A file about to get a name in cur/ and a UID. */
+interface Arrival {
+  /** Gives the file its name in cur/. */
+  place(flags: FlagSet): Promise<string>
+  readonly flags: readonly string[]
+  readonly storedSize?: number
+  readonly size?: number
+  readonly date?: number
+}
+
+/** How many files are placed before others run. */
+const group = 100
+
+interface Job {
+  readonly arrivals: readonly Arrival[]
+  readonly resolve: (uids: number[]) => void
+  readonly reject: (error: unknown) => void
+}
+
+const queues = new WeakMap<State, Job[]>()
+
+/**
+ * Puts messages into a mailbox, all or none. They, their names and their UIDs are on disk when this returns. Calls
+ * that come while another writes are written together and share their syncs.
+ *
+ * @returns their UIDs
+ */
+export async function append(state: State, messages: readonly Appending[]): Promise<number[]> {
+  await Promise.all(messages.map(({ delivery, date }) => delivery.sync(date)))
+  return arrive(
+    state,
+    messages.map(({ delivery, flags, date }) => ({
+      flags,
+      storedSize: delivery.storedSize,
+      size: delivery.size,
+      ...(date === undefined ? {} : { date }),
+      place: async set => {
+        const letters = withMask('', set.mask).slice(':2,'.length)
+        const [file] = await delivery.commit([{ maildir: state.directory, flags: letters }])
+        return file!.name
+      },
+    })),
+  )
+}
+
+function arrive(state: State, arrivals: readonly Arrival[]): Promise<number[]> {
+  return new Promise((resolve, reject) => {
+    const queue = queues.get(state) ?? []
+    queues.set(state, queue)
+    queue.push({ arrivals, resolve, reject })
+    if (queue.length > 1) return
+    const run = () => state.locked(() => place(state, queue.splice(0)))
+    run().catch(error => {
+      for (const job of queue.splice(0)) job.reject(error)
+    })
+  })
+}
+
+/** Places what waits: a job that fails leaves nothing and fails alone. */
+async function place(state: State, jobs: readonly Job[]): Promise<void> {
+  const { curDirectory, list } = state
+  if (!state.loaded) await rescan(state)
+  curDirectory.beforeOwnChange()
+  const placed: { job: Job; names: string[]; sets: FlagSet[] }[] = []
+  await Promise.all(
+    jobs.map(async job => {
+      try {
+        placed.push({ job, ...(await placeAll(state, job)) })
+      } catch (error) {
+        job.reject(error)
+      }
+    }),
+  )
+  curDirectory.afterOwnChange()
+  try {
+    const entries = list.assign(placed.flatMap(({ names }) => names.map(uniqueOf)))
+    if (entries.length > 0) await list.append(entries)
+    const uids = entries.map(entry => entry.uid)
+    for (const { job, names, sets } of placed)
+      job.resolve(enter(state, job, names, sets, uids.splice(0, names.length)))
+  } catch (error) {
+    for (const { job, names } of placed) {
+      removeAll(state, names)
+      job.reject(error)
+    }
+    curDirectory.stale = true
+  }
+  state.notify()
+}
+
+async function placeAll(state: State, job: Job): Promise<{ names: string[]; sets: FlagSet[] }> {
+  const sets: FlagSet[] = []
+  const names: string[] = []
+  for (let at = 0; at < job.arrivals.length; at += group) {
+    const some = job.arrivals.slice(at, at + group)
+    for (const { flags } of some) sets.push(await state.toFlagSet(flags))
+    const outcomes = await Promise.allSettled(some.map((arrival, i) => arrival.place(sets[at + i]!)))
+    names.push(...outcomes.flatMap(outcome => (outcome.status === 'fulfilled' ? [outcome.value] : [])))
+    const failed = outcomes.find(outcome => outcome.status === 'rejected')
+    if (failed) {
+      removeAll(state, names)
+      throw failed.reason
+    }
+    await yielding()
+  }
+  return { names, sets }
+}
+
+function removeAll(state: State, names: readonly string[]): void {
+  for (const name of names) unlinkSync(pathOf(state.curDirectory.path, name))
+}
+
+/** Gives the new files their rows. */
+function enter(
+  state: State,
+  job: Job,
+  names: readonly string[],
+  sets: readonly FlagSet[],
+  uids: readonly number[],
+): number[] {
+  const { table } = state
+  const modseq = state.nextModseq()
+  for (const [i, name] of names.entries()) {
+    const { storedSize, size, date } = job.arrivals[i]!
+    const uid = uids[i]!
+    const row = table.push(uid, name, false, maskOf(name), modseq, state.changes.tick)
+    if (storedSize !== undefined) table.storedSizes[row] = storedSize
+    if (size !== undefined) table.sizes[row] = size
+    if (date !== undefined) table.dates[row] = Math.floor(date / 1000) * 1000
+    if (sets[i]!.extras.length > 0) table.extras.set(uid, [...sets[i]!.extras].sort())
+  }
+  return [...uids]
+}
+
+/**
+ * Copies messages with their flags and dates, all or none, as further links of the same files. A message that is
+ * gone is passed over (RFC 3501 §6.4.7 leaves that to us; the session has yet to hear of it).
+ */
+export async function copy(source: State, uids: ArrayLike<number>, target: State): Promise<Transfer> {
+  const staged = await stage(source, uids, target)
+  try {
+    const targets = await arrive(
+      target,
+      staged.map(({ temporary, unique, flags, storedSize, size, date }) => ({
+        flags,
+        ...(storedSize === undefined ? {} : { storedSize }),
+        ...(size === undefined ? {} : { size }),
+        date,
+        place: async set => {
+          const name = withMask(unique, set.mask)
+          renameSync(temporary, pathOf(target.curDirectory.path, name))
+          return name
+        },
+      })),
+    )
+    await syncDirectory(target.curDirectory.path)
+    return { validity: target.list.validity, sources: staged.map(({ uid }) => uid), targets }
+  } catch (error) {
+    discard(staged)
+    throw error
+  }
+}
+
+/** Copies messages, then removes the originals: a crash between the two leaves both, never none (RFC 6851). */
+export async function move(source: State, uids: ArrayLike<number>, target: State): Promise<Transfer> {
+  const transfer = await copy(source, uids, target)
+  await expunge(source, transfer.sources, false)
+  return transfer
+}
+
+interface Staged {
+  readonly uid: number
+  readonly temporary: string
+  readonly unique: string
+  readonly flags: readonly string[]
+  readonly storedSize: number | undefined
+  readonly size: number | undefined
+  readonly date: number
+}
+
+/** Links the files into the target's tmp/, where nobody sees them yet and no lock is needed. */
+async function stage(source: State, uids: ArrayLike<number>, target: State): Promise<Staged[]> {
+  const staged: Staged[] = []
+  let until = performance.now() + slice
+  try {
+    for (let i = 0; i < uids.length; i++) {
+      const one = stageOne(source, uids[i]!, target) ?? (await stageAgain(source, uids[i]!, target))
+      if (one) staged.push(one)
+      if (performance.now() < until) continue
+      await yielding()
+      until = performance.now() + slice
+    }
+  } catch (error) {
+    discard(staged)
+    throw refusal(target, error)
+  }
+  return staged
+}
+
+function discard(staged: readonly Staged[]): void {
+  for (const { temporary } of staged)
+    try {
+      unlinkSync(temporary)
+    } catch {
+      // Placed already, or cleaned away after 36 hours.
+    }
+}
+
+/** The message's file has another name now, or is gone. */
+async function stageAgain(source: State, uid: number, target: State): Promise<Staged | undefined> {
+  await source.locked(() => rescan(source, true))
+  source.notify()
+  return stageOne(source, uid, target)
+}
+
+function stageOne(source: State, uid: number, target: State): Staged | undefined {
+  const row = source.table.find(uid)
+  if (row < 0) return undefined
+  const from = pathOf(source.directoryOf(row), source.table.names[row]!)
+  const base = uniqueName()
+  const temporary = `${target.directory}/tmp/${base}`
+  try {
+    linkOrCopy(from, temporary)
+    const { size: octets, mtimeMs } = statSync(temporary)
+    const said = parseName(source.table.names[row]!)
+    // Sizes go into the new name only if they are known to be right: with a wrong one Dovecot cannot read it.
+    const right = said.storedSize === octets && said.size !== undefined
+    return {
+      uid,
+      temporary,
+      unique: right ? withSizes(base, octets, said.size) : base,
+      flags: source.flagsOf(row),
+      storedSize: octets,
+      size: right ? said.size : undefined,
+      date: mtimeMs,
+    }
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+}
+
+function linkOrCopy(from: string | Buffer, to: string): void {
+  try {
+    linkSync(from, to)
+  } catch (error) {
+    const code = errorCode(error)
+    if (code !== 'EXDEV' && code !== 'EPERM' && code !== 'EMLINK' && code !== 'ENOTSUP') throw error
+    copyFileSync(from, to)
+    const { atimeMs, mtimeMs } = statSync(from)
+    utimesSync(to, atimeMs / 1000, mtimeMs / 1000)
+  }
+}
+
+function refusal(target: State, cause: unknown): Error {
+  const code = errorCode(cause)
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return new TemporaryError(`${target.name}: no space left`, { cause })
+  return cause as Error
+}
