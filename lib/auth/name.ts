@@ -17,7 +17,9 @@ export function parseName(text: string, domain: string): Name | undefined {
   const at = text.lastIndexOf('@')
   const local = fold(at < 0 ? text : text.slice(0, at))
   const host = foldDomain(at < 0 ? domain : text.slice(at + 1))
-  return isSafe(local, 64) && isSafe(host, 255) && !host.includes('@') ? { local, domain: host } : undefined
+  // Without any domain, as in a passwd-file on its own, a bare name is a whole one.
+  const isHost = isSafe(host, 255) || (at < 0 && domain === '')
+  return isSafe(local, 64) && isHost ? { local, domain: host } : undefined
 }
 
 /** `local@domain`, or the local part alone where there are no domains at all. */

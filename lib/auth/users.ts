@@ -5,6 +5,7 @@ import { describe, exits, isMissing, MailError } from '../sys/error.js'
 import type { Log } from '../sys/log.js'
 import { Networks } from '../sys/sockets.js'
 import { type Watch, watchFiles } from '../sys/watch.js'
+import { expandHome } from './home.js'
 import { formatName, type Name, parseName } from './name.js'
 import { type Line, parsePasswdFile } from './passwd-file.js'
 
@@ -209,19 +210,4 @@ function setOf(text: string | undefined): Set<string> | undefined {
 
 function numberOf(text: string): number | undefined {
   return /^\d{1,10}$/.test(text) ? Number(text) : undefined
-}
-
-/** Puts a checked name into the template. @throws MailError (78) for a template that makes no absolute path */
-export function expandHome(template: string, name: Name): string {
-  const home = template.replace(/%(.?)/g, (whole, letter: string) => {
-    if (letter === 'u') return formatName(name)
-    if (letter === 'n') return name.local
-    if (letter === 'd') return name.domain
-    if (letter === '%') return '%'
-    throw new MailError(`${whole} in users.home "${template}" means nothing; there are %u, %n, %d and %%`, {
-      exit: exits.config,
-    })
-  })
-  if (isAbsolute(home)) return home
-  throw new MailError(`users.home "${template}" makes no absolute path`, { exit: exits.config })
 }

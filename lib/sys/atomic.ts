@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { closeSync, constants, writeSync as writeOnce } from 'node:fs'
-import { type FileHandle, open, rename, rm } from 'node:fs/promises'
+import { chmod, chown, type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
 /**
@@ -36,17 +36,39 @@ export async function writeSynced(path: string, data: string | Uint8Array, mode 
   }
 }
 
-/** Replaces a file, or creates it: whole, synced, under its name. @param mode of the new file */
-export async function writeAtomic(path: string, data: string | Uint8Array, mode = 0o600): Promise<void> {
+/** Who may do what with a file. */
+export interface Ownership {
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+}
+
+/**
+ * Replaces a file, or creates it: whole, synced, under its name.
+ *
+ * @param mode of the new file, less what the umask takes; or all of its ownership, as stat gives it, to keep that
+ */
+export async function writeAtomic(
+  path: string,
+  data: string | Uint8Array,
+  mode: number | Ownership = 0o600,
+): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}`)
   try {
-    await writeSynced(temporary, data, mode)
+    await writeSynced(temporary, data, typeof mode === 'number' ? mode : 0o600)
+    if (typeof mode !== 'number') await own(temporary, mode)
     await rename(temporary, path)
   } catch (error) {
     await rm(temporary, { force: true })
     throw error
   }
   await syncDirectory(dirname(path))
+}
+
+/** Before the file has its name, so that nobody who may read it finds it closed for a moment. */
+async function own(path: string, { mode, uid, gid }: Ownership): Promise<void> {
+  if (uid !== process.geteuid?.() || gid !== process.getegid?.()) await chown(path, uid, gid)
+  await chmod(path, mode & 0o7777)
 }
 
 const underway = new Map<string, { next?: Promise<void>; current: Promise<void> }>()
