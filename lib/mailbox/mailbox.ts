@@ -143,6 +143,11 @@ export class Mailbox {
     return readMessage(this.#state, uid, limit)
   }
 
+  /** The message's unique id for POP3: what the uidlist records (a P key), else Dovecot's default `%08Xu%08Xv`. */
+  uidl(uid: number): string {
+    return this.#state.list.uidl(uid)
+  }
+
   /** RFC822.SIZE: octets on the wire; undefined when the message is gone. */
   size(uid: number): number | undefined {
     return sizeOf(this.#state, uid)

@@ -17,6 +17,7 @@ import { promisify } from 'node:util'
 import { uniqueOf } from '../maildir/name.js'
 import { closeQuietly, syncDirectory, writeAllSync } from '../sys/atomic.js'
 import { isMissing } from '../sys/error.js'
+import { hex } from './uidvalidity.js'
 
 const datasync = promisify(fdatasync)
 
@@ -63,6 +64,12 @@ export class UidList {
 
   constructor(directory: string) {
     this.directory = directory
+  }
+
+  /** The POP3 unique id of a UID; in lower case, as Dovecot's own is. */
+  uidl(uid: number): string {
+    const recorded = /(?:^| )P([^ ]+)/.exec(this.#lineKeys.get(uid) ?? '')?.[1]
+    return recorded ?? hex(uid) + hex(this.validity)
   }
 
   get path(): string {

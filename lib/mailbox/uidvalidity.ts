@@ -70,6 +70,7 @@ function marker(root: string, number: number): string {
   return `${root}/${fileName}.${hex(number)}`
 }
 
-function hex(number: number): string {
+/** Eight hex digits in lower case. */
+export function hex(number: number): string {
   return number.toString(16).padStart(8, '0')
 }

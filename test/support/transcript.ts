@@ -11,7 +11,7 @@
  *                         (nothing more comes within 50 ms), or an action of the test
  *     = check words       a check of the test: of the disk, say
  *
- * In C: and R:, $name stands for what was kept, and {base64 …} for the base64 of the octets between.
+ * In C: and R:, $name stands for what was kept, and everywhere {base64 …} for the base64 of the octets between.
  * At the end no line may be left unread.
  */
 import assert from 'node:assert/strict'
@@ -147,7 +147,7 @@ class Peer {
   }
 
   async expect(pattern: string, kept: Map<string, string>): Promise<void> {
-    const wanted = toRegExp(pattern, kept)
+    const wanted = toRegExp(encode(pattern), kept)
     for (const seen: string[] = []; ; ) {
       const line = await this.#line()
       if (line === undefined)
@@ -221,9 +221,11 @@ class Peer {
 }
 
 function fill(words: string, kept: Map<string, string>): string {
-  return words
-    .replace(/\$([a-z]\w*)/g, (whole, name: string) => kept.get(name) ?? whole)
-    .replace(/\{base64 ([^}]*)\}/g, (_, octets: string) => octetsOf(octets).toString('base64'))
+  return encode(words.replace(/\$([a-z]\w*)/g, (whole, name: string) => kept.get(name) ?? whole))
+}
+
+function encode(words: string): string {
+  return words.replace(/\{base64 ([^}]*)\}/g, (_, octets: string) => octetsOf(octets).toString('base64'))
 }
 
 function octetsOf(text: string): Buffer {

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { pop3Service } from '../../lib/command/pop3d.js'
+import { endOfTop } from '../../lib/pop3/transaction.js'
+import { type Running, startService } from '../support/service.js'
+import { play, playFolder, type Stage } from '../support/transcript.js'
+
+/** Puts fixtures/pop3/NAME.eml into alice's INBOX, as a delivery does; takes it out again, as rm does. */
+function stageOf(running: Running): Stage {
+  const inbox = running.maildir('alice')
+  let stored = 0
+  const files = () =>
+    ['new', 'cur'].flatMap(folder => readdirSync(join(inbox, folder)).map(name => join(inbox, folder, name)))
+  return {
+    port: running.port,
+    ca: readFileSync('fixtures/tls/ca.pem', 'utf8'),
+    close: running.close,
+    actions: {
+      store: (name = '') => {
+        for (const folder of ['cur', 'new', 'tmp']) mkdirSync(join(inbox, folder), { recursive: true })
+        const octets = readFileSync(`fixtures/pop3/${name}.eml`)
+        writeFileSync(join(inbox, 'new', `170000000${stored++}.M1P1.${name}`), octets)
+      },
+      expunge: (name = '') => {
+        for (const path of files()) if (path.includes(`.${name}`)) rmSync(path)
+      },
+    },
+    checks: {
+      messages: (count = '') => assert.equal(files().length, Number(count)),
+    },
+  }
+}
+
+playFolder('fixtures/pop3', async () => stageOf(await startService(pop3Service)))
+
+const login = 'S: +OK *\nC: USER alice\nS: +OK *\nC: PASS wonderland\nS: +OK *\n'
+
+test('with delete = "trash" a removal is a move to Trash', async t => {
+  const running = await startService(pop3Service, { configuration: '[pop3d]\ndelete = "trash"' })
+  t.after(running.close)
+  const dialogue = `@ store dots\n${login}C: DELE 1\nS: +OK *\nC: QUIT\nS: +OK *\n= messages 0\n`
+  await play(dialogue, stageOf(running))
+  const trash = join(running.maildir('alice'), '.Trash')
+  assert.equal(readdirSync(join(trash, 'new')).length + readdirSync(join(trash, 'cur')).length, 1)
+})
+
+test('with delete = "ignore" the client is told so and the message stays', async t => {
+  const running = await startService(pop3Service, { configuration: '[pop3d]\ndelete = "ignore"' })
+  t.after(running.close)
+  const dialogue = `@ store dots\n${login}C: DELE 1\nS: +OK *\nC: QUIT\nS: +OK *\n= messages 1\n`
+  await play(dialogue, stageOf(running))
+})
+
+test('with lock = true a second session is refused until the first has ended', async t => {
+  const running = await startService(pop3Service, { configuration: '[pop3d]\nlock = true' })
+  t.after(running.close)
+  const again = 'C2: USER alice\nS2: +OK *\nC2: PASS wonderland\n'
+  const dialogue = `${login}@ connect 2\nS2: +OK *\n${again}S2: -ERR [IN-USE] *\nC: QUIT\nS: +OK *\n@ eof\n${again}S2: +OK *\n`
+  await play(dialogue, stageOf(running))
+})
+
+const tops: [string, number, string][] = [
+  ['A: b\n\none\ntwo\n', 0, 'A: b\n\n'],
+  ['A: b\n\none\ntwo\n', 1, 'A: b\n\none\n'],
+  ['A: b\n\none\ntwo', 9, 'A: b\n\none\ntwo'],
+  ['A: b\r\n\r\none\r\ntwo', 1, 'A: b\r\n\r\none\r\n'],
+  ['\nbody\n', 0, '\n'],
+  ['A: b', 3, 'A: b'],
+  ['', 3, ''],
+]
+for (const [message, lines, top] of tops)
+  test(`endOfTop() ${JSON.stringify(message)} ${lines}`, () => {
+    assert.equal(message.slice(0, endOfTop(Buffer.from(message), lines)), top)
+  })
