@@ -1,6 +1,7 @@
 /** What all servers of a process share: the configuration, the certificate, the users. Each may change while sessions live. */
 import { readFile } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
+import { Aliases } from '../auth/aliases.js'
 import { Logins } from '../auth/login.js'
 import { Users } from '../auth/users.js'
 import type { TlsVersion } from '../config/listeners.js'
@@ -13,6 +14,7 @@ import { Identity } from '../wire/tls.js'
 interface People {
   readonly users: Users
   readonly logins: Logins
+  readonly aliases: Aliases
 }
 
 /** Ask for a part when it is needed, never keep one: a reload may bring another. */
@@ -55,6 +57,10 @@ export class Parts {
     return this.#people.logins
   }
 
+  get aliases(): Aliases {
+    return this.#people.aliases
+  }
+
   /** The certificate with its key, for listeners that take TLS from `minimum` up; undefined when none needs it. */
   identity(minimum: TlsVersion): Identity | undefined {
     if (!this.#certificate) return undefined
@@ -87,6 +93,7 @@ export class Parts {
   async #closePeople(people: People): Promise<void> {
     this.#retired.delete(people)
     await people.logins.close()
+    await people.aliases.close()
     await people.users.close()
   }
 
@@ -137,7 +144,9 @@ function samePeople(a: Config, b: Config): boolean {
 }
 
 async function openPeople(config: Config, log: Log): Promise<People> {
-  const { file, home } = config.users
-  const users = await Users.open({ file, home, domain: config.domains[0] as string, log })
-  return { users, logins: new Logins({ users, log, penalty: config.login.penalty }) }
+  const { domains } = config
+  const { file, home, aliases: aliasesFile } = config.users
+  const users = await Users.open({ file, home, domain: domains[0] as string, log })
+  const aliases = await Aliases.open({ file: aliasesFile, users, domains, log })
+  return { users, aliases, logins: new Logins({ users, log, penalty: config.login.penalty }) }
 }

@@ -1,22 +1,29 @@
 /** Local delivery: one message, written once, into the mailboxes of one user or of many. */
-import { Delivery, type Target } from '../maildir/maildir.js'
+import { existsSync } from 'node:fs'
+import { directoryOf } from '../maildir/layout.js'
+import { Delivery, makeMaildir, type Target } from '../maildir/maildir.js'
 import type { Head } from '../message/head.js'
 import { SmtpError } from '../smtp/reply.js'
 import { loopsAt, traceLines } from './trace.js'
 
-/** A mailbox owner here. lib/auth's User is one. */
-export interface Owner {
-  /** `local@domain`. */
-  readonly name: string
-  /** The Maildir is HOME/Maildir. */
-  readonly home: string
-}
-
 /** Somebody here whom a message is for. */
 export interface LocalRecipient {
-  readonly user: Owner
+  /** `local@domain`, for Delivered-To; undefined where there is a Maildir and no user. */
+  readonly name: string | undefined
+  /** The Maildir that is the INBOX. */
+  readonly maildir: string
+  /** Where the user's scripts are; undefined where there is no user. */
+  readonly home: string | undefined
   /** What stood behind "+" in the local part. */
   readonly detail: string | undefined
+}
+
+/** A user of lib/auth, with the detail of the address, as a recipient. */
+export function recipientOf(
+  user: { readonly name: string; readonly home: string },
+  detail?: string,
+): LocalRecipient {
+  return { name: user.name, maildir: `${user.home}/Maildir`, home: user.home, detail }
 }
 
 /** The envelope of a local delivery. */
@@ -52,13 +59,19 @@ export type Placement = (
   message: Written,
 ) => Promise<readonly Target[]> | readonly Target[]
 
-/** The Maildir of a user. */
-export function maildirOf(user: Owner): string {
-  return `${user.home}/Maildir`
-}
-
 /** Into the INBOX, whatever it is. */
-export const intoInbox: Placement = ({ user }) => [{ maildir: maildirOf(user) }]
+export const intoInbox: Placement = ({ maildir }) => [{ maildir }]
+
+/** Into one folder, which is made where it is missing. @throws BadName for a name that no folder can have */
+export function intoFolder(folder: string): Placement {
+  const directory = directoryOf(folder)
+  if (directory === '') return intoInbox
+  return async ({ maildir }) => {
+    const path = `${maildir}/${directory}`
+    if (!existsSync(`${path}/tmp`)) await makeMaildir(path, true)
+    return [{ maildir: path }]
+  }
+}
 
 /** One message on its way to local mailboxes. End it with commit() or abort(). */
 export class LocalDelivery {
@@ -88,15 +101,9 @@ export class LocalDelivery {
   ): Promise<LocalDelivery> {
     const [first] = envelope.recipients
     if (!first) throw new RangeError('a delivery needs a recipient')
-    for (const { user } of envelope.recipients)
-      if (loopsAt(head, user.name))
-        throw new SmtpError(
-          554,
-          '5.4.6',
-          `The message was delivered to ${user.name} before: it goes in circles`,
-        )
-    const delivery = await Delivery.begin(maildirOf(first.user))
-    const lines = traceLines(head, envelope.sender, envelope.alone ? first.user.name : undefined)
+    for (const { name } of envelope.recipients) if (name !== undefined) refuseLoop(head, name)
+    const delivery = await Delivery.begin(first.maildir)
+    const lines = traceLines(head, envelope.sender, envelope.alone ? first.name : undefined)
     if (lines !== '') await delivery.write(Buffer.from(lines))
     return new LocalDelivery(envelope, head, place, delivery)
   }
@@ -140,4 +147,9 @@ export class LocalDelivery {
         places.set(`${target.flags ?? ''} ${target.maildir}`, target)
     return [...places.values()]
   }
+}
+
+function refuseLoop(head: Head, name: string): void {
+  if (loopsAt(head, name))
+    throw new SmtpError(554, '5.4.6', `The message was delivered to ${name} before: it goes in circles`)
 }

@@ -1,6 +1,6 @@
 /**
  * The header of a message that passes by: gathered until it is whole, then changed and passed on with what follows,
- * so that whoever forwards a message never holds all of it. Lines end in LF.
+ * so that whoever forwards a message never holds all of it. Lines end in LF, or in CRLF.
  */
 import { type HeaderBlock, type HeaderField, readHeader } from './header.js'
 
@@ -8,6 +8,8 @@ import { type HeaderBlock, type HeaderField, readHeader } from './header.js'
 const longest = 1 << 20
 
 const empty = Buffer.alloc(0)
+const CR = 13
+const LF = 10
 
 /** Gathers the octets of a message until its header is there. */
 export class HeadReader {
@@ -19,18 +21,23 @@ export class HeadReader {
    * @returns the head, once it is whole: with all octets so far, of which some belong to the body
    */
   push(chunk: Buffer): Head | undefined {
-    const searched = Math.max(0, this.#octets.length - 1)
+    const searched = Math.max(0, this.#octets.length - 2)
     this.#octets = this.#octets.length === 0 ? chunk : Buffer.concat([this.#octets, chunk])
     const { length } = this.#octets
     if (length === 0) return undefined
-    const whole = this.#octets[0] === 10 || this.#octets.indexOf('\n\n', searched, 'latin1') >= 0
-    return whole || length > longest ? new Head(this.#octets) : undefined
+    return hasEnd(this.#octets, searched) || length > longest ? new Head(this.#octets) : undefined
   }
 
   /** The message has ended: its header is what there is. */
   end(): Head {
     return new Head(this.#octets)
   }
+}
+
+/** Whether an empty line stands at the beginning, or somewhere from `from` on. */
+function hasEnd(octets: Buffer, from: number): boolean {
+  if (octets[0] === LF || (octets[0] === CR && octets[1] === LF)) return true
+  return octets.indexOf('\n\n', from, 'latin1') >= 0 || octets.indexOf('\n\r\n', from, 'latin1') >= 0
 }
 
 /** A header, and the beginning of the body behind it. */

@@ -26,6 +26,8 @@ const cases = [
   ['body\nmore\n', 'X: 0\n\nbody\nmore\n', 'no header, and no empty line'],
   ['A: 1\nbody\n\nbcc: z\n', 'X: 0\nA: 1\n\nbody\n\nbcc: z\n', 'a header that a line of text ends'],
   ['A: 1\nB: 2\n', 'X: 0\nA: 1\nB: 2\n', 'nothing but a header'],
+  ['A: 1\r\nBcc: x\r\n\r\nb\r\n', 'X: 0\nA: 1\r\n\r\nb\r\n', 'CRLF'],
+  ['\r\nb\r\n', 'X: 0\n\r\nb\r\n', 'CRLF, and no field'],
   ['', 'X: 0\n', 'nothing'],
   ['From ann@x.example Thu Jan  1 00:00:00 1970\nA: 1\n\nb\n', 'X: 0\nA: 1\n\nb\n', "mbox's line"],
   ['>From ann\nA: 1\n\nb\n', 'X: 0\nA: 1\n\nb\n', "mbox's line, quoted"],

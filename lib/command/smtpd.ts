@@ -1,0 +1,123 @@
+/** mail-smtpd: SMTP and LMTP listeners over local delivery. */
+import type { Local } from '../auth/aliases.js'
+import type { User } from '../auth/users.js'
+import type { SmtpListenerConfig } from '../config/listeners.js'
+import type { Config } from '../config/load.js'
+import { fitsPattern } from '../config/value.js'
+import { LocalDelivery, recipientOf } from '../deliver/deliver.js'
+import type { Head } from '../message/head.js'
+import type { Carrier, Relayed } from '../serve/incoming.js'
+import { type Relay, Submission } from '../serve/submission.js'
+import { serveSmtp } from '../smtp/server.js'
+import type { ServerOptions } from '../smtp/session.js'
+import type { Log } from '../sys/log.js'
+import { Networks } from '../sys/sockets.js'
+import { daemonCommand } from './daemon.js'
+import type { Parts } from './parts.js'
+import type { Door, Service } from './service.js'
+
+/** What the service reaches besides local mailboxes. */
+export interface SmtpdOptions {
+  /** Makes the way to other domains of a configuration; there is none unless given. */
+  readonly relay?: (parts: Parts, log: Log) => Relay
+}
+
+/** The service, with a relay or without. */
+export function smtpdService(options: SmtpdOptions = {}): Service<'smtpd'> {
+  return {
+    name: 'smtpd',
+    start(parts, log) {
+      const backends = new Backends(parts, log, options.relay?.(parts, log))
+      return {
+        busy: '421 4.7.0 Too many connections; try again later\r\n',
+        serve: (connection, sessionLog, door) =>
+          serveSmtp(connection, sessionLog, optionsOf(parts.config, door), backends.of(door.listener)),
+      }
+    },
+  }
+}
+
+export const smtpd = daemonCommand('mail-smtpd', 'Take mail in by SMTP and LMTP', smtpdService())
+
+function optionsOf(
+  { hostname, smtpd }: Config,
+  { listener, identity }: Door<SmtpListenerConfig>,
+): ServerOptions {
+  const { protocol, tls, auth } = listener
+  return {
+    hostname,
+    protocol,
+    tls,
+    identity,
+    auth,
+    maxMessageSize: smtpd.max_message_size,
+    maxRecipients: smtpd.max_recipients,
+    maxErrors: smtpd.max_errors,
+    timeouts: { command: smtpd.timeout, data: smtpd.timeout, auth: smtpd.timeout },
+  }
+}
+
+/** A backend for each listener, made anew when a reload has changed what it stands on. */
+class Backends {
+  readonly #parts: Parts
+  readonly #log: Log
+  readonly #relay: Relay | undefined
+  readonly #known = new WeakMap<SmtpListenerConfig, { basis: readonly unknown[]; submission: Submission }>()
+
+  constructor(parts: Parts, log: Log, relay: Relay | undefined) {
+    this.#parts = parts
+    this.#log = log
+    this.#relay = relay
+  }
+
+  of(listener: SmtpListenerConfig): Submission {
+    const { config, logins, aliases } = this.#parts
+    const basis = [config, logins, aliases]
+    const known = this.#known.get(listener)
+    if (known?.basis.every((each, index) => each === basis[index])) return known.submission
+    const submission = this.#make(listener)
+    this.#known.set(listener, { basis, submission })
+    return submission
+  }
+
+  #make(listener: SmtpListenerConfig): Submission {
+    const { config, logins, aliases } = this.#parts
+    const { senders, recipients, protocol, trusted } = listener
+    return new Submission({
+      hostname: config.hostname,
+      domain: config.domains[0] as string,
+      protocol,
+      log: this.#log,
+      logins,
+      directory: aliases,
+      mechanisms: config.login.mechanisms,
+      trusted: new Networks(trusted),
+      ...(senders ? { allowsSender: address => fitsPattern(senders, address) } : {}),
+      ...(recipients ? { allowsRecipient: address => fitsPattern(recipients, address) } : {}),
+      mayAlsoSendAs: (user, address) => fitsPattern(extraSenders(config, user), address),
+      deliver: (to, message, head) => deliverTo(to, message, head, this.#log),
+      ...(this.#relay ? { relay: this.#relay } : {}),
+    })
+  }
+}
+
+/** What `[smtpd.senders]` allows a user: by the whole name, or by the local part. */
+function extraSenders({ smtpd }: Config, user: User): readonly string[] {
+  return smtpd.senders[user.name] ?? smtpd.senders[user.local] ?? []
+}
+
+/** Local delivery, with one line in the log for each mailbox. */
+async function deliverTo(to: readonly Local[], message: Relayed, head: Head, log: Log): Promise<Carrier> {
+  const { sender, alone, id } = message
+  const recipients = to.map(({ user, detail }) => recipientOf(user, detail))
+  const delivery = await LocalDelivery.begin({ sender, recipients, alone }, head)
+  return {
+    write: octets => delivery.write(octets),
+    prepare: () => delivery.prepare(),
+    abort: () => delivery.abort(),
+    commit: async () => {
+      await delivery.commit()
+      for (const { user } of to) log.info('delivered', { message: id, mailbox: user.name })
+    },
+  }
+}
