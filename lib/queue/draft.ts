@@ -1,5 +1,6 @@
 /** A message on its way into the queue: written as it comes, accepted as a whole or not at all. */
 import type { FileHandle } from 'node:fs/promises'
+import { countBareLf } from '../message/wire.js'
 import { writeAll } from '../sys/atomic.js'
 import { type Envelope, envelopeOf, formatEnvelope, type Submission } from './entry.js'
 import {
@@ -15,6 +16,8 @@ import {
 
 /** Below this many octets a message waits in memory, and costs one write. */
 const gather = 256 * 1024
+const CR = 13
+const LF = 10
 
 export interface DraftOptions {
   readonly directory: string
@@ -33,6 +36,8 @@ export class Draft {
   #chunks: Uint8Array[] = []
   #gathered = 0
   #size = 0
+  #bareLines = 0
+  #lastOctet = 0
   #file: FileHandle | undefined
   /** Whether the files of this name are ours; before that they may be another's. */
   #created = false
@@ -58,6 +63,7 @@ export class Draft {
     this.#chunks.push(chunk)
     this.#gathered += chunk.length
     this.#size += chunk.length
+    this.#count(chunk)
     if (this.#gathered >= gather) await this.#flush()
   }
 
@@ -69,7 +75,8 @@ export class Draft {
    */
   async commit(changes: Partial<Submission> = {}): Promise<{ id: string; envelope: Envelope }> {
     const { owner, mode, clock } = this.#options
-    const envelope = envelopeOf({ ...this.#submission, ...changes }, this.#size, clock())
+    const sizes = { size: this.#size, wireSize: this.#size + this.#bareLines }
+    const envelope = envelopeOf({ ...this.#submission, ...changes }, sizes, clock())
     try {
       await this.#flush()
       const [temporary] = await bothOrThrow(
@@ -93,6 +100,15 @@ export class Draft {
     const { envelope, message } = this.#paths
     await removeAll(envelope)
     await removeAll(message, halfWritten(envelope))
+  }
+
+  /** Counts the line ends that take an octet more on the wire. */
+  #count(chunk: Uint8Array): void {
+    if (chunk.length === 0) return
+    const octets = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)
+    this.#bareLines += countBareLf(octets)
+    if (octets[0] === LF && this.#lastOctet === CR) this.#bareLines--
+    this.#lastOctet = octets[octets.length - 1] as number
   }
 
   async #sync(): Promise<void> {

@@ -48,7 +48,7 @@ export interface Said {
 
 /**
  * waiting: to be tried at `due`; delivered: here, in a mailbox; relayed: handed to a server that knows no delivery
- * reports; passed: handed to a server that will report itself; failed: given up; redirected: replaced by others.
+ * reports; passed: handed to a server that will report itself; failed: given up.
  */
 export type RecipientState = 'waiting' | 'delivered' | 'relayed' | 'passed' | 'failed'
 
@@ -80,8 +80,9 @@ export interface Envelope {
   /** The reverse-path; empty is the null one. */
   readonly sender: string
   readonly recipients: readonly Recipient[]
-  /** Octets of the message as it is stored. */
+  /** Octets of the message as it is stored, and as it is on the wire, its lines ending in CRLF. */
   readonly size: number
+  readonly wireSize: number
   /** ENVID, its xtext decoded, and RET (RFC 3461 §4.3, §4.4). */
   readonly envid?: string
   readonly ret?: 'full' | 'headers'
@@ -105,7 +106,10 @@ export interface Envelope {
 }
 
 /** What somebody who hands a message in says of it; the queue adds the rest. */
-export type Submission = Omit<Envelope, 'arrived' | 'recipients' | 'size' | 'warned' | 'reports' | 'owed'> & {
+export type Submission = Omit<
+  Envelope,
+  'arrived' | 'recipients' | 'size' | 'wireSize' | 'warned' | 'reports' | 'owed'
+> & {
   readonly arrived?: number
   readonly recipients: readonly Pick<Recipient, 'address' | 'original' | 'notify'>[]
 }
@@ -150,12 +154,16 @@ export function dueAt(envelope: Envelope): number {
 }
 
 /** What a submission becomes when it is accepted. */
-export function envelopeOf(submission: Submission, size: number, now: number): Envelope {
+export function envelopeOf(
+  submission: Submission,
+  sizes: Pick<Envelope, 'size' | 'wireSize'>,
+  now: number,
+): Envelope {
   const { recipients, arrived = now, ...rest } = submission
   return {
     ...rest,
     arrived,
-    size,
+    ...sizes,
     recipients: recipients.map(recipient => ({ ...recipient, state: 'waiting', due: now, attempts: 0 })),
   }
 }
@@ -236,6 +244,7 @@ const envelopeShape: Shape = {
   sender: { check: isAddress },
   recipients: { check: listOf(shaped(recipientShape)) },
   size: { check: isCount },
+  wireSize: { check: isCount },
   envid: { check: isText, optional: true },
   ret: { check: oneOf('full', 'headers'), optional: true },
   utf8: { check: isTrue, optional: true },

@@ -168,6 +168,28 @@ export class Queue {
     return { close: () => watcher?.close() }
   }
 
+  /** Tells when something was dropped. */
+  watchDrop(dropped: () => void): { close(): void } {
+    let timer: NodeJS.Timeout | undefined
+    let watcher: FSWatcher | undefined
+    try {
+      watcher = watchDirectory(this.dropDirectory, (_event, name) => {
+        if (!name?.endsWith('.envelope') || name.startsWith('.')) return
+        clearTimeout(timer)
+        timer = setTimeout(dropped, 20)
+      })
+      watcher.on('error', () => {})
+    } catch {
+      // As above.
+    }
+    return {
+      close: () => {
+        clearTimeout(timer)
+        watcher?.close()
+      },
+    }
+  }
+
   /** Removes what dead processes left, and puts aside what cannot be used. Run at start and now and then. */
   async sweep(): Promise<Swept> {
     const names = await readdir(this.#mail)
@@ -235,6 +257,7 @@ export class Claimed {
   readonly paths: EntryPaths
   #envelope: Envelope
   readonly #release: () => void
+  #released = false
 
   constructor(entry: Entry, paths: EntryPaths, release: () => void) {
     this.id = entry.id
@@ -259,14 +282,17 @@ export class Claimed {
     await rm(envelope, { force: true })
     await syncDirectory(join(envelope, '..'))
     await removeAll(message, dialogue)
-    this.#release()
+    this.release()
   }
 
   record(attempt: Attempt): void {
     recordAttempt(this.paths.dialogue, attempt, ownerOf(join(this.paths.envelope, '..')))
   }
 
+  /** Lets the entry go; harmless when that was done before. */
   release(): void {
+    if (this.#released) return
+    this.#released = true
     this.#release()
   }
 }
