@@ -1,0 +1,114 @@
+/** The built commands as a user runs them: spawned, spoken to over sockets, ended by signals. */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { until } from './world.js'
+
+/** The users of every such place, and their passwords. */
+export const passwords = { alice: 'wonderland', bob: 'two words' } as const
+
+/** A configuration on disk with its users, certificate and homes. */
+export interface Place {
+  readonly directory: string
+  readonly config: string
+  /** The certificate authority, for clients. */
+  readonly ca: string
+  maildir(user: string): string
+  remove(): void
+}
+
+/** @param listeners tables of the configuration, their addresses with port 0 */
+export function makePlace(listeners: string): Place {
+  const directory = mkdtempSync(join(tmpdir(), 'postern-'))
+  const config = join(directory, 'mail.toml')
+  writeFileSync(
+    config,
+    `hostname = "mail.ilnmors.internal"
+domains = ["ilnmors.internal"]
+[users]
+file = "users"
+home = "${directory}/home/%n"
+[tls]
+certificate = "mail.crt"
+key = "mail.key"
+${listeners}
+`,
+  )
+  writeFileSync(
+    join(directory, 'users'),
+    Object.entries(passwords)
+      .map(([user, password]) => `${user}:{PLAIN}${password}\n`)
+      .join(''),
+  )
+  copyFileSync('fixtures/tls/localhost.pem', join(directory, 'mail.crt'))
+  copyFileSync('fixtures/tls/localhost-key.pem', join(directory, 'mail.key'))
+  copyFileSync('fixtures/tls/ca.pem', join(directory, 'ca.crt'))
+  return {
+    directory,
+    config,
+    ca: join(directory, 'ca.crt'),
+    maildir: user => join(directory, 'home', user, 'Maildir'),
+    remove: () => rmSync(directory, { recursive: true, force: true }),
+  }
+}
+
+/** The path of a built command. */
+export function commandPath(name: string): string {
+  return resolve('dist', 'bin', `${name}.cjs`)
+}
+
+export class Program {
+  readonly child: ChildProcess
+  #log = ''
+  #ended: number | string | undefined
+
+  private constructor(name: string, args: readonly string[]) {
+    this.child = spawn(process.execPath, [commandPath(name), ...args], {
+      stdio: ['ignore', 'inherit', 'pipe'],
+    })
+    this.child.stderr?.on('data', chunk => {
+      this.#log += chunk
+    })
+    this.child.on('exit', (code, signal) => {
+      this.#ended = code ?? signal ?? -1
+    })
+  }
+
+  /** Starts a daemon and returns when it listens. @throws Error with what it said when it ended instead */
+  static async start(name: string, config: string, args: readonly string[] = []): Promise<Program> {
+    const program = new Program(name, ['-c', config, ...args])
+    await until(() => program.#ended !== undefined || / event=started /.test(program.#log), 20_000)
+    if (program.#ended !== undefined) throw new Error(`${name} ended with ${program.#ended}: ${program.#log}`)
+    return program
+  }
+
+  /** All it has logged. */
+  get log(): string {
+    return this.#log
+  }
+
+  get pid(): number {
+    return this.child.pid as number
+  }
+
+  /** The ports of a daemon's listeners (`smtpd`, `imapd` …), in the order of the configuration. */
+  ports(daemon: string): number[] {
+    const lines = this.#log
+      .split('\n')
+      .filter(line => / event=listening /.test(line) && line.includes(` daemon=${daemon} `))
+    return lines.map(line => Number(/ port=(\d+)/.exec(line)?.[1]))
+  }
+
+  /** Ends it. @returns its exit status, or the signal's name */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | string> {
+    this.child.kill(signal)
+    await until(() => this.#ended !== undefined, 15_000)
+    return this.#ended as number | string
+  }
+}
+
+/** Whether a program is installed; an interop test that needs it is skipped without. */
+export function has(program: string): boolean {
+  return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
+}
