@@ -165,19 +165,26 @@ function unclaimed(sockets: ReadonlyMap<string, readonly number[]>): string[] {
   return [...sockets].filter(([, fds]) => fds.length > 0).map(([name]) => name)
 }
 
+export interface ServeOptions extends Omit<DaemonOptions, 'sockets'> {
+  /** Called when connections are accepted. */
+  readonly ready?: () => void
+}
+
 /** Runs services until a signal says otherwise. @returns the exit status */
-export async function serve(options: Omit<DaemonOptions, 'sockets'>): Promise<number> {
+export async function serve(options: ServeOptions): Promise<number> {
   const daemon = await Daemon.start({ ...options, sockets: inheritedSockets() })
   daemon.log.info('started', {
     pid: process.pid,
     services: options.services.map(each => each.name).join(','),
   })
-  const reason = await untilSignal({
+  const told = untilSignal({
     reload: () => void daemon.reload(),
     stop: stop => {
       daemon.onIdleExit = () => stop('idle')
     },
   })
+  options.ready?.()
+  const reason = await told
   daemon.log.info('stopping', { reason })
   // Who presses Ctrl-C waits for it.
   await daemon.stop(reason === 'SIGINT' ? 500 : grace)

@@ -1,0 +1,23 @@
+/** What is going on, for a person who waits: the only file that knows ora. */
+import type { WriteStream } from 'node:tty'
+
+export interface Progress {
+  /** Says what is being done now. */
+  step(text: string): void
+  /** Takes the last line away. */
+  end(): void
+}
+
+/** A line that turns on a terminal; nothing where no person looks. */
+export async function progress(stream: WriteStream = process.stderr): Promise<Progress> {
+  if (!stream.isTTY) return { step: () => {}, end: () => {} }
+  const { default: ora } = await import('ora')
+  const spinner = ora({ stream, discardStdin: false, hideCursor: false })
+  return {
+    step: text => {
+      spinner.text = text
+      if (!spinner.isSpinning) spinner.start()
+    },
+    end: () => spinner.stop(),
+  }
+}

@@ -1,0 +1,43 @@
+/** mail-suite: every enabled daemon of one configuration in one process. */
+import { loadConfig } from '../config/load.js'
+import { exits, MailError } from '../sys/error.js'
+import { serve } from './daemon.js'
+import { listenersOf } from './doors.js'
+import { type Command, command } from './options.js'
+import type { Service } from './service.js'
+
+/** The daemons there are. */
+const services: readonly Service[] = []
+
+export const suite: Command = command({
+  name: 'mail-suite',
+  summary: 'run every enabled daemon of one configuration in one process',
+  options: {
+    demo: { type: 'boolean', help: 'set up a suite for trying out, on loopback and high ports, and run it' },
+    state: {
+      type: 'string',
+      argument: 'DIR',
+      help: 'with --demo: where it keeps everything; ./demo unless told',
+    },
+    'port-offset': { type: 'string', argument: 'N', help: 'with --demo: add N to every port' },
+  },
+  run: async ({ values, config }) => {
+    if (values.demo) {
+      const { runDemo } = await import('./demo.js')
+      return runDemo({ state: values.state ?? 'demo', offset: offsetOf(values['port-offset']), services })
+    }
+    if (values.state !== undefined || values['port-offset'] !== undefined)
+      throw new MailError('--state and --port-offset go with --demo', { exit: exits.usage })
+    const checked = await loadConfig(config)
+    const enabled = services.filter(({ name }) => listenersOf(checked, name).length > 0)
+    if (enabled.length === 0)
+      throw new MailError(`${config} names no listener, so there is nothing to serve`, { exit: exits.config })
+    return serve({ services: enabled, file: config })
+  },
+})
+
+function offsetOf(text = '0'): number {
+  // The highest port of the demonstration must stay one.
+  if (/^\d{1,5}$/.test(text) && Number(text) <= 60_000) return Number(text)
+  throw new MailError('--port-offset must be a number from 0 to 60000', { exit: exits.usage })
+}
