@@ -68,10 +68,10 @@ function quote(text: string): string {
   return `"${text.replace(/[\x00-\x1f\x7f]+/g, ' ').replace(/["\\]/g, '\\$&')}"`
 }
 
-/** `space` of a token: whether white space or a comment came before it. */
 interface Token {
   readonly kind: 'word' | 'quoted' | '.' | '@' | ',' | ';' | ':' | '<' | '>'
   readonly text: string
+  /** Whether white space or a comment came before it. */
   readonly space: boolean
 }
 
@@ -151,43 +151,60 @@ class ListParser {
   }
 
   #next(): Token | undefined {
+    const text = this.#text
     let space = false
-    while (this.#at < this.#text.length) {
-      const char = this.#text[this.#at] as string
-      if (char === '(' && this.#skipComment()) space = true
-      else if (/\s/.test(char)) {
+    for (let kind: number; this.#at < text.length; ) {
+      kind = kinds[text.charCodeAt(this.#at)] ?? WORD
+      if (kind === SPACE) {
         space = true
         this.#at++
-      } else if (char === '\\') this.#at++
-      else return { ...this.#token(char), space }
+      } else if (kind === SPECIAL) {
+        const char = text[this.#at++] as Token['kind']
+        return { kind: char, text: char, space }
+      } else if (kind === WORD) return { kind: 'word', text: this.#word(), space }
+      else {
+        const opened = this.#opened(space)
+        if (opened) return opened
+        space ||= kind === COMMENT
+      }
     }
     return undefined
   }
 
-  #token(char: string): Omit<Token, 'space'> {
+  /** A run of word characters; an encoded word is one, even with a comma that RFC 2047 §5 does not allow in it. */
+  #word(): string {
+    const text = this.#text
     const start = this.#at
-    if (char === '"') {
-      const end = this.#endOf('"', '"')
-      if (end > 0) return { kind: 'quoted', text: unquote(this.#text.slice(start + 1, end)) }
-    } else if (char === '[') {
-      const end = this.#endOf('[', ']')
-      if (end > 0) return { kind: 'word', text: this.#text.slice(start, end + 1) }
-    } else if (isSpecial(char)) {
-      this.#at++
-      return { kind: char, text: char }
+    let at = start
+    if (text.startsWith('=?', start)) {
+      encodedWord.lastIndex = start
+      at += encodedWord.exec(text)?.[0].length ?? 0
     }
-    // An encoded word is one, even if it holds a comma that RFC 2047 §5 does not allow in it.
-    encodedWord.lastIndex = start
-    plainWord.lastIndex = start + 1
-    const word = encodedWord.exec(this.#text)?.[0] ?? char + (plainWord.exec(this.#text)?.[0] ?? '')
-    this.#at = start + word.length
-    return { kind: 'word', text: word }
+    if (at === start) for (at++; at < text.length && (kinds[text.charCodeAt(at)] ?? WORD) === WORD; ) at++
+    this.#at = at
+    return text.slice(start, at)
   }
 
-  /** Goes after the closing character of what opens here. @returns its offset, or 0 when there is none */
+  /** Reads a quoted string, a comment or an address literal. An opening without an end is passed over. */
+  #opened(space: boolean): Token | undefined {
+    const start = this.#at
+    const char = this.#text[start]
+    if (char === '(' && this.#skipComment()) return undefined
+    this.#at++
+    if (char === '"') {
+      const end = this.#endOf('"', '"')
+      if (end > 0) return { kind: 'quoted', text: unquote(this.#text.slice(start + 1, end)), space }
+    } else if (char === '[') {
+      const end = this.#endOf('[', ']')
+      if (end > 0) return { kind: 'word', text: this.#text.slice(start, end + 1), space }
+    }
+    return undefined
+  }
+
+  /** Goes after the next closing character. @returns its offset, or 0 when there is none */
   #endOf(open: string, close: string): number {
     if (this.#endless.has(open)) return 0
-    for (let at = this.#at + 1; at < this.#text.length; at++) {
+    for (let at = this.#at; at < this.#text.length; at++) {
       const char = this.#text[at]
       if (char === '\\') at++
       else if (char === close) {
@@ -219,11 +236,18 @@ class ListParser {
 }
 
 const encodedWord = /=\?[^?\s]+\?[bq]\?[^?\s]*\?=/iy
-const plainWord = /[^\s()<>[\]:;@\\,."]*/y
 
-function isSpecial(char: string): char is '.' | '@' | ',' | ';' | ':' | '<' | '>' {
-  return '.@,;:<>'.includes(char)
-}
+const WORD = 0
+const SPACE = 1
+const SPECIAL = 2
+const OPENING = 3
+const COMMENT = 4
+/** What a character begins, by its code; beyond ASCII all are of words. */
+const kinds = new Uint8Array(128)
+for (const char of '\t\n\v\f\r ') kinds[char.charCodeAt(0)] = SPACE
+for (const char of '.@,;:<>') kinds[char.charCodeAt(0)] = SPECIAL
+for (const char of '"[\\') kinds[char.charCodeAt(0)] = OPENING
+kinds['('.charCodeAt(0)] = COMMENT
 
 function unquote(text: string): string {
   const line = text.replace(/\r?\n/g, '')
