@@ -12,8 +12,9 @@
  * - a multipart without a boundary parameter has no parts;
  * - an encoded message/rfc822, which RFC 2046 §5.2.1 forbids, is a leaf.
  */
-import { type Content, joinedParameter, readContent } from './content.js'
+import { type Content, readContent } from './content.js'
 import { type HeaderBlock, readFields } from './header.js'
+import { joinedParameter } from './parameters.js'
 
 /** A message or a part of one. Offsets count from the start of the buffer that was scanned. */
 export interface Part extends Content {
