@@ -38,7 +38,7 @@ export interface ImapFolder {
   readonly specialUse: string | undefined
 }
 
-/** What STATUS may ask (RFC 3501 §6.3.10, RFC 7162 §3.1.7, RFC 8438, RFC 9051 §6.3.11). */
+/** What STATUS may ask (RFC 3501 §6.3.10, RFC 7162 §3.1.7, RFC 9051 §6.3.11). */
 export interface ImapStatus {
   readonly messages: number
   readonly recent: number
@@ -47,10 +47,6 @@ export interface ImapStatus {
   readonly uidNext: number
   readonly uidValidity: number
   readonly highestModseq: number
-  /** Octets of all messages on the wire; asked for apart, since it may have to be counted. */
-  size(): Promise<number>
-  /** Octets of the messages marked \Deleted. */
-  deletedSize(): Promise<number>
 }
 
 export interface ImapAccount {
@@ -138,10 +134,13 @@ export interface ImapMailbox {
   /** Sequence number of the first message without \Seen; 0 when there is none. */
   readonly firstUnseen: number
 
-  /** Flags and keywords of a message, without \Recent. The same list object stands for the same flags. */
-  flags(uid: number): readonly string[]
+  /**
+   * Flags and keywords of a message, without \Recent; undefined when it is gone. The same list object stands for the
+   * same flags.
+   */
+  flags(uid: number): readonly string[] | undefined
   isRecent(uid: number): boolean
-  modseq(uid: number): number
+  modseq(uid: number): number | undefined
   /** Octets on the wire; undefined when they must be counted and the message is gone. */
   size(uid: number): number | undefined
   /** INTERNALDATE, in milliseconds since 1970; undefined when it must be looked up and the message is gone. */

@@ -86,7 +86,7 @@ export class FetchWriter {
     const fresh: number[] = []
     for (let at = from; at < to; at++) {
       const uid = this.#mailbox.uids[at] as number
-      if (!this.#mailbox.flags(uid).includes('\\Seen')) fresh.push(uid)
+      if (this.#mailbox.flags(uid)?.includes('\\Seen') === false) fresh.push(uid)
     }
     if (fresh.length === 0) return
     try {
@@ -115,7 +115,7 @@ export class FetchWriter {
       throw error
     }
     if (this.#marked.has(uid) && !this.#items.some(item => item.kind === 'flags'))
-      out.text(` FLAGS (${flagText(this.#mailbox, uid)})`)
+      out.text(` FLAGS (${flagText(this.#mailbox, uid) ?? '\\Seen'})`)
     out.text(')\r\n')
     return true
   }
@@ -128,7 +128,7 @@ export class FetchWriter {
         out.text('UID ').number(uid)
         return undefined
       case 'flags':
-        out.text(`FLAGS (${flagText(mailbox, uid)})`)
+        out.text(`FLAGS (${present(flagText(mailbox, uid))})`)
         return undefined
       case 'date':
         out.text(`INTERNALDATE "${formatInternalDate(present(mailbox.date(uid)))}"`)

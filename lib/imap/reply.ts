@@ -41,6 +41,11 @@ export function bye(code: string | undefined, text: string): ImapError {
   return new ImapError('BYE', code, text)
 }
 
+/** Messages that this session still counts are expunged already (RFC 5530 §3). */
+export function gone(): ImapError {
+  return no('EXPUNGEISSUED', 'Some of the messages are gone already.')
+}
+
 /** Words of ours as resp-text: neither line ends nor 8-bit octets, which RFC 3501 §9 does not allow there. */
 export function oneLine(text: string): string {
   return text.replace(/[^\x20-\x7e]+/g, '?')

@@ -7,9 +7,10 @@ const systemNames = systemFlags.map(flag => flag.name)
 /** Flag lists come shared between messages, so their text is made once. */
 const texts = new WeakMap<readonly string[], string>()
 
-/** The flags of a message as FETCH shows them, without the parentheses. */
-export function flagText(mailbox: ImapMailbox, uid: number): string {
+/** The flags of a message as FETCH shows them, without the parentheses; undefined when the message is gone. */
+export function flagText(mailbox: ImapMailbox, uid: number): string | undefined {
   const flags = mailbox.flags(uid)
+  if (!flags) return undefined
   let text = texts.get(flags)
   if (text === undefined) {
     text = flags.join(' ')
@@ -44,6 +45,12 @@ export async function tellUpdates(session: Session, expunge: boolean): Promise<v
       case 'flags':
         session.untagged(`${update.seq} FETCH (UID ${update.uid} FLAGS (${flagText(mailbox, update.uid)}))`)
     }
+}
+
+/** Tells the flags of one message, unless it is gone. */
+export function tellFlags(session: Session, mailbox: ImapMailbox, seq: number, uid: number): void {
+  const flags = flagText(mailbox, uid)
+  if (flags !== undefined) session.untagged(`${seq} FETCH (UID ${uid} FLAGS (${flags}))`)
 }
 
 /** A client learns of a keyword before it meets it on a message. */

@@ -7,11 +7,10 @@ import { no } from '../reply.js'
 import type { Session } from '../session.js'
 import { formatSet } from '../set.js'
 
+/** Messages that are gone are passed over; COPYUID tells which were copied. */
 export async function copy(session: Session, args: Decoder, call: Call): Promise<Answer> {
   const { uids, to } = readArguments(session, args, call)
   const result = uids.length > 0 ? await session.selected.copy(uids, to) : undefined
-  const { from = [] } = result ?? {}
-  if (from.length < uids.length) throw no('EXPUNGEISSUED', 'Some of the messages are gone already.')
   return { code: copyUid(result) }
 }
 

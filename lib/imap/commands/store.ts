@@ -5,9 +5,9 @@ import type { StoreChange } from '../backend.js'
 import type { Answer, Call } from '../command.js'
 import type { Decoder } from '../decode.js'
 import { spansOfSet, uidsAt } from '../messages.js'
-import { bad } from '../reply.js'
+import { bad, gone } from '../reply.js'
 import type { Session } from '../session.js'
-import { flagText, tellKeywords } from '../updates.js'
+import { tellFlags, tellKeywords } from '../updates.js'
 
 const modes = { FLAGS: 'replace', '+FLAGS': 'add', '-FLAGS': 'remove' } as const
 
@@ -27,10 +27,11 @@ export async function store(session: Session, args: Decoder, { uid }: Call): Pro
   if (mailbox.readOnly || uids.length === 0) return undefined
   const result = await mailbox.store(uids, { mode, flags } satisfies StoreChange)
   tellKeywords(session, mailbox)
-  if (silent === undefined) tellFlags(session, new Set(result.expunged), uids)
-  return result.expunged.length > 0
-    ? { code: 'EXPUNGEISSUED', text: 'Some of the messages are gone already.' }
-    : undefined
+  if (silent === undefined) tellAll(session, uids)
+  if (result.expunged.length === 0) return undefined
+  // RFC 2180 §4.2: who wants to hear of every message is told that this cannot be.
+  if (!uid && silent === undefined) throw gone()
+  return { code: 'EXPUNGEISSUED', text: 'Some of the messages are gone already.' }
 }
 
 /** `(\Seen $Junk)`, or the same without parentheses. */
@@ -54,11 +55,11 @@ export function storable(flags: readonly string[]): string[] {
   return kept
 }
 
-function tellFlags(session: Session, gone: ReadonlySet<number>, uids: readonly number[]): void {
+function tellAll(session: Session, uids: readonly number[]): void {
   const mailbox = session.selected
-  let seq = 0
+  let at = 0
   for (const uid of uids) {
-    while (mailbox.uids[seq] !== uid) seq++
-    if (!gone.has(uid)) session.untagged(`${seq + 1} FETCH (UID ${uid} FLAGS (${flagText(mailbox, uid)}))`)
+    while (mailbox.uids[at] !== uid) at++
+    tellFlags(session, mailbox, at + 1, uid)
   }
 }

@@ -1,0 +1,31 @@
+/** mail-imapd: IMAP over the users' Maildirs. */
+import { serveImap } from '../imap/server.js'
+import { imapBackend } from '../serve/imap.js'
+import { daemonCommand } from './daemon.js'
+import type { Service } from './service.js'
+import { version } from './version.js'
+
+export const imapService: Service<'imapd'> = {
+  name: 'imapd',
+  start: parts => ({
+    busy: '* BYE [LIMIT] There are too many connections; try again later.\r\n',
+    serve: (connection, log, door) => {
+      const { config, logins } = parts
+      return serveImap(
+        connection,
+        {
+          backend: imapBackend({ logins, mechanisms: config.login.mechanisms, log: parts.log }),
+          hostname: config.hostname,
+          tls: door.listener.tls,
+          identity: door.identity,
+          id: { name: 'Postern', version },
+          appendLimit: config.smtpd.max_message_size,
+          idleTimeout: Math.max(config.imapd.timeout, 30 * 60_000),
+        },
+        log,
+      )
+    },
+  }),
+}
+
+export const imapd = daemonCommand('mail-imapd', 'serve mail over IMAP', imapService)

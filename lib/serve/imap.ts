@@ -1,0 +1,178 @@
+/** The mail behind an IMAP session: logins and mailboxes in the form that lib/imap asks for. */
+import type { Logins } from '../auth/login.js'
+import type { User } from '../auth/users.js'
+import type {
+  AppendOptions,
+  ImapAccount,
+  ImapAppend,
+  ImapBackend,
+  ImapFolder,
+  ImapMailbox,
+  ImapPeer,
+  ImapStatus,
+  ImapUser,
+} from '../imap/backend.js'
+import { no } from '../imap/reply.js'
+import { Account } from '../mailbox/account.js'
+import { MailboxError } from '../mailbox/folders.js'
+import type { Mailbox } from '../mailbox/mailbox.js'
+import type { Appending } from '../mailbox/transfer.js'
+import { BadName } from '../maildir/layout.js'
+import type { Delivery } from '../maildir/maildir.js'
+import type { Log } from '../sys/log.js'
+import { type Attempt, mechanisms, type Verifier } from '../wire/sasl.js'
+import { SelectedMailbox } from './imap-mailbox.js'
+
+export interface ImapServiceOptions {
+  readonly logins: Logins
+  /** Names of SASL mechanisms, as configured. */
+  readonly mechanisms: readonly string[]
+  readonly log: Log
+}
+
+/** Makes the backend of one session. */
+export function imapBackend({ logins, mechanisms: names, log }: ImapServiceOptions): ImapBackend {
+  const verifier = (peer: ImapPeer): Verifier<ImapUser> => {
+    const own = logins.verifier({ protocol: 'imap', ...peer })
+    const enter = (user: User): ImapUser => ({
+      name: user.name,
+      open: async () => new StoredAccount(await Account.open(`${user.home}/Maildir`, { log })),
+    })
+    const proven = <K>(attempt: Attempt<K, User>): Attempt<K, ImapUser> => ({
+      keys: attempt.keys,
+      accept: async () => enter(await attempt.accept()),
+      refuse: () => attempt.refuse(),
+    })
+    return {
+      password: async (user, password) => enter(await own.password(user, password)),
+      scram: async user => proven(await own.scram(user)),
+      cram: async user => proven(await own.cram(user)),
+    }
+  }
+  const nobody = { address: '', secure: true, session: '' }
+  return { mechanisms: mechanisms(names, verifier(nobody)), verifier }
+}
+
+/** What a client reads of a request that the store refuses (RFC 5530). */
+async function answering<T>(work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof BadName) throw no('CANNOT', error.message, { cause: error })
+    if (!(error instanceof MailboxError)) throw error
+    const codes = {
+      nonexistent: 'NONEXISTENT',
+      alreadyExists: 'ALREADYEXISTS',
+      hasChildren: 'HASCHILDREN',
+      cannot: 'CANNOT',
+    }
+    throw no(codes[error.trouble], error.message, { cause: error })
+  }
+}
+
+/** A mailbox that messages shall go to; that it is not there is said with TRYCREATE (RFC 3501 §7.1). */
+async function openTarget(account: Account, name: string): Promise<Mailbox> {
+  try {
+    return await account.open(name)
+  } catch (error) {
+    if (error instanceof MailboxError && error.trouble === 'nonexistent')
+      throw no('TRYCREATE', error.message, { cause: error })
+    throw error
+  }
+}
+
+class StoredAccount implements ImapAccount {
+  readonly #account: Account
+
+  constructor(account: Account) {
+    this.#account = account
+  }
+
+  async folders(): Promise<readonly ImapFolder[]> {
+    return this.#account.list()
+  }
+
+  async subscriptions(): Promise<readonly string[]> {
+    return this.#account.subscriptions()
+  }
+
+  /** Clients subscribe what they can open; other names would only come back as ghosts. */
+  async subscribe(name: string): Promise<void> {
+    await answering(() => {
+      if (!this.#account.has(name)) throw new MailboxError('nonexistent', `${name} does not exist`)
+      return this.#account.subscribe(name)
+    })
+  }
+
+  async unsubscribe(name: string): Promise<void> {
+    await this.#account.unsubscribe(name)
+  }
+
+  create(name: string): Promise<void> {
+    return answering(() => this.#account.create(name))
+  }
+
+  delete(name: string): Promise<void> {
+    return answering(() => this.#account.delete(name))
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return answering(() => this.#account.rename(from, to))
+  }
+
+  async status(name: string): Promise<ImapStatus> {
+    return answering(() => this.#account.status(name))
+  }
+
+  async open(name: string, { readOnly }: { readonly readOnly: boolean }): Promise<ImapMailbox> {
+    const mailbox = await answering(() => this.#account.open(name))
+    try {
+      const view = await mailbox.select({ readOnly })
+      return new SelectedMailbox(mailbox, view, target => openTarget(this.#account, target))
+    } catch (error) {
+      mailbox.close()
+      throw error
+    }
+  }
+
+  async append(name: string): Promise<ImapAppend> {
+    return new StoredAppend(await openTarget(this.#account, name))
+  }
+
+  close(): Promise<void> {
+    return this.#account.close()
+  }
+}
+
+/** Messages in tmp/ until all of them are there. */
+class StoredAppend implements ImapAppend {
+  readonly #mailbox: Mailbox
+  readonly #messages: Appending[] = []
+  #current: Delivery | undefined
+
+  constructor(mailbox: Mailbox) {
+    this.#mailbox = mailbox
+  }
+
+  async begin({ flags, date }: AppendOptions): Promise<void> {
+    const delivery = await this.#mailbox.begin()
+    this.#current = delivery
+    this.#messages.push({ delivery, flags, ...(date === undefined ? {} : { date }) })
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    await this.#current?.write(chunk)
+  }
+
+  async commit(): Promise<{ uidValidity: number; uids: readonly number[] }> {
+    const uids = await this.#mailbox.append(this.#messages)
+    const { uidValidity } = this.#mailbox
+    this.#mailbox.close()
+    return { uidValidity, uids }
+  }
+
+  async abort(): Promise<void> {
+    for (const { delivery } of this.#messages) await delivery.abort()
+    this.#mailbox.close()
+  }
+}
