@@ -198,10 +198,18 @@ class Walk {
   #follow(target: Target, from: Parts, chain: readonly string[], detail: string | undefined): void {
     if (target.kind === 'discard') this.#discard = true
     if (target.kind !== 'address' && target.kind !== 'mailbox') return
-    const address = target.address.startsWith('@') ? from.local + target.address : target.address
+    const address = this.#address(target.address, from)
     const parts = target.kind === 'mailbox' ? this.#parts(address) : undefined
     if (parts) this.#deliver(parts, detail, `${fold(parts.local)}@${parts.domain}`)
     else this.#visit(address, chain, detail)
+  }
+
+  /** `@domain` is the same local part there; a name alone is one of the same domain, if it is one there. */
+  #address(written: string, { local, domain }: Parts): string {
+    if (written.startsWith('@')) return local + written
+    const near = `${written}@${domain}`
+    const isNear = !written.includes('@') && (this.#users.find(near) || this.#table.has(aliasKey(near)))
+    return isNear ? near : written
   }
 
   /** The alias that speaks for an address; undefined where a mailbox does, or nobody. The more exact one wins. */

@@ -1,5 +1,5 @@
 /** Changes of the users file: what is not touched stays as it was written, comments and broken lines too. */
-import { readFile, realpath, stat } from 'node:fs/promises'
+import { access, constants, readFile, realpath, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { type Ownership, writeAtomic } from '../sys/atomic.js'
 import { errorCode, exits, isMissing, MailError } from '../sys/error.js'
@@ -20,6 +20,8 @@ const patience = 10_000
 export async function editFile(path: string, edit: (text: string) => string | undefined): Promise<void> {
   try {
     const target = await realpath(path).catch(error => (isMissing(error) ? path : Promise.reject(error)))
+    // Asked first, since the lock would wait for what never comes.
+    await access(dirname(target), constants.W_OK | constants.X_OK)
     const held = await lock(target, patience)
     try {
       const before = await stat(target).catch(error => (isMissing(error) ? undefined : Promise.reject(error)))

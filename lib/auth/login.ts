@@ -10,6 +10,7 @@ import { isSlow } from './password.js'
 import { type CramKey, cramOf, installationSecret, madeUpKeys, scramOf } from './proof.js'
 import type { ScramKeys } from './schemes.js'
 import type { Password, User, Users } from './users.js'
+import { Uses } from './uses.js'
 
 export interface Credentials extends Origin {
   readonly user: string
@@ -34,8 +35,7 @@ export interface LoginVerifier {
 
 export interface LoginsOptions extends GateOptions {
   readonly users: Users
-  /** Called when an app password is used for the first time on a day, as far as the file and this process know. */
-  readonly onAppPassword?: (user: User, password: Password) => void
+  readonly checker?: Pick<Checker, 'check' | 'close'>
 }
 
 /** One login under way. */
@@ -53,26 +53,25 @@ const nobody =
   '{ARGON2ID}$argon2id$v=19$m=47104,t=1,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
 
 export class Logins {
-  readonly #options: LoginsOptions
   readonly #users: Users
   readonly #log: Log
   readonly #clock: () => number
   readonly #gate: Gate
   readonly #memory: Memory
-  readonly #checker = new Checker()
+  readonly #checker: Pick<Checker, 'check' | 'close'>
   readonly #secret: Buffer
-  /** App passwords seen in use, with the day. */
-  readonly #used = new Map<string, string>()
+  readonly #uses: Uses
   readonly #stopFollowing: () => void
   #typical: string | undefined
 
   constructor(options: LoginsOptions) {
-    this.#options = options
     this.#users = options.users
     this.#log = options.log
     this.#clock = options.clock ?? Date.now
     this.#gate = new Gate(options)
     this.#memory = new Memory(this.#clock)
+    this.#checker = options.checker ?? new Checker()
+    this.#uses = new Uses(options.users.file, options.log)
     this.#secret = installationSecret(options.users.file)
     this.#stopFollowing = options.users.onChange(() => {
       this.#memory.clear()
@@ -116,7 +115,7 @@ export class Logins {
   async close(): Promise<void> {
     this.#stopFollowing()
     this.#memory.clear()
-    await this.#checker.close()
+    await Promise.all([this.#checker.close(), this.#uses.close()])
   }
 
   #caller(origin: Origin, typed: string): Caller {
@@ -180,15 +179,8 @@ export class Logins {
 
   #accept(caller: Caller, user: User, password: Password | undefined, how: string): User {
     caller.visit.accept(how, password?.label)
-    if (password?.label !== undefined) this.#noteUse(user, password)
+    if (password?.label !== undefined) this.#uses.note(user, password, new Date(this.#clock()))
     return user
-  }
-
-  #noteUse(user: User, password: Password): void {
-    const day = new Date(this.#clock()).toISOString().slice(0, 10)
-    if (password.used === day || this.#used.get(password.stored) === day) return
-    this.#used.set(password.stored, day)
-    this.#options.onAppPassword?.(user, password)
   }
 
   #digest(caller: Caller, password: string, { stored }: Password): string {

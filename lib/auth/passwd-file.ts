@@ -64,12 +64,10 @@ function parseExtra(text: string): Map<string, string> {
   return extra
 }
 
-/** The text of a line, without its line end; fields that are empty at the end are left out. */
+/** The text of a line, without its line end. All colons are written: Dovecot takes a line without for no user at all. */
 export function formatLine(line: Line): string {
   const extra = [...line.extra].map(([key, value]) => formatExtra(key, value)).join(' ')
-  const fields = [line.user, line.password, line.uid, line.gid, line.gecos, line.home, line.shell, extra]
-  while (fields.length > 2 && fields.at(-1) === '') fields.pop()
-  return fields.join(':')
+  return [line.user, line.password, line.uid, line.gid, line.gecos, line.home, line.shell, extra].join(':')
 }
 
 function formatExtra(key: string, value: string): string {
