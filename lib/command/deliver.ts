@@ -7,6 +7,7 @@ import { type Command, command } from './options.js'
 export const deliver: Command = command({
   name: 'mail-deliver',
   summary: 'Deliver one message from standard input into a Maildir',
+  silent: true,
   options: {
     user: { type: 'string', short: 'd', argument: 'USER', help: 'the user, or an alias, whom it is for' },
     sender: {

@@ -31,6 +31,8 @@ export interface Command {
   /** What may follow the options, as the synopsis shows it: `[USER ...]`; none when absent. */
   readonly operands?: string
   readonly commands?: readonly Command[]
+  /** Writes nothing to standard output, so that what guards it need not be loaded. */
+  readonly silent?: boolean
   readonly run?: (call: Call) => Promise<number | undefined>
 }
 
@@ -48,6 +50,7 @@ export function command<const O extends Options>(definition: {
   readonly summary: string
   readonly options: O
   readonly operands?: string
+  readonly silent?: boolean
   readonly run: (
     call: Omit<Call, 'values'> & { readonly values: Values<O> },
   ) => Promise<number | undefined> | Promise<void>

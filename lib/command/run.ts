@@ -6,10 +6,11 @@ import { version } from './version.js'
 
 /**
  * Runs a command with this process's arguments and sets its exit status. Parsing is node:util's; yargs, which takes
- * longer to load than a delivery takes, comes in only to show help and to explain a wrong call.
+ * longer to load than a delivery takes, comes in only to show help and to explain a wrong call: from a file of its own,
+ * dist/bin/usage.js, so that no command has to parse it.
  */
 export async function run(command: Command): Promise<void> {
-  exitQuietlyOnBrokenPipe()
+  if (!command.silent) exitQuietlyOnBrokenPipe()
   try {
     const [chosen, path, argv] = choose(command, process.argv.slice(2))
     process.exitCode = await call(chosen, path, argv)

@@ -5,8 +5,7 @@
  * {@link cleanTmp}); the file in some of the new/ (a crash between two links: the sender had no answer, sends again,
  * and those get it twice); the file in all of them and synced (the delivery has returned).
  */
-import { closeSync, fsync, linkSync, openSync, renameSync, unlinkSync, utimesSync } from 'node:fs'
-import { copyFile, mkdir, readdir, stat, unlink } from 'node:fs/promises'
+import { closeSync, fsync, linkSync, openSync, promises, renameSync, unlinkSync, utimesSync } from 'node:fs'
 import { promisify } from 'node:util'
 import { closeQuietly, syncDirectory, writeAllSync, writeSynced } from '../sys/atomic.js'
 import { errorCode, isMissing, MailError, TemporaryError } from '../sys/error.js'
@@ -217,14 +216,14 @@ function folderPath(file: Delivered): string {
 
 async function copySynced(from: string, temporary: string, to: string): Promise<void> {
   try {
-    await copyFile(from, temporary)
+    await promises.copyFile(from, temporary)
     const fd = openSync(temporary, 'r+')
     try {
       await sync(fd)
     } finally {
       closeSync(fd)
     }
-    const { atimeMs, mtimeMs } = await stat(from)
+    const { atimeMs, mtimeMs } = await promises.stat(from)
     utimesSync(temporary, atimeMs / 1000, mtimeMs / 1000)
     renameSync(temporary, to)
   } catch (error) {
@@ -257,8 +256,9 @@ function refusal(maildir: string, cause: unknown): Error {
  */
 export async function makeMaildir(path: string, folder = false): Promise<void> {
   try {
-    const made = await mkdir(`${path}/tmp`, { recursive: true, mode: 0o700 })
-    for (const part of ['new', 'cur']) await mkdir(`${path}/${part}`, { recursive: true, mode: 0o700 })
+    const made = await promises.mkdir(`${path}/tmp`, { recursive: true, mode: 0o700 })
+    for (const part of ['new', 'cur'])
+      await promises.mkdir(`${path}/${part}`, { recursive: true, mode: 0o700 })
     if (folder) await writeSynced(`${path}/maildirfolder`, '').catch(ignoreExisting)
     await syncDirectory(path)
     if (made !== undefined) await syncUpTo(path, made)
@@ -291,12 +291,12 @@ const tmpAge = 36 * 3_600_000
  */
 export async function cleanTmp(maildir: string, now: number = Date.now()): Promise<number> {
   let removed = 0
-  for (const name of await readdir(`${maildir}/tmp`).catch(() => [])) {
+  for (const name of await promises.readdir(`${maildir}/tmp`).catch(() => [])) {
     const path = `${maildir}/tmp/${name}`
     try {
       const { mtimeMs, ctimeMs, isFile } = await status(path)
       if (!isFile || now - Math.max(mtimeMs, ctimeMs) < tmpAge) continue
-      await unlink(path)
+      await promises.unlink(path)
       removed++
     } catch {
       // Finished or removed by somebody else meanwhile.
@@ -306,6 +306,6 @@ export async function cleanTmp(maildir: string, now: number = Date.now()): Promi
 }
 
 async function status(path: string): Promise<{ mtimeMs: number; ctimeMs: number; isFile: boolean }> {
-  const found = await stat(path)
+  const found = await promises.stat(path)
   return { mtimeMs: found.mtimeMs, ctimeMs: found.ctimeMs, isFile: found.isFile() }
 }

@@ -3,8 +3,8 @@
  * what these functions have returned from is on disk, name and all.
  */
 import { randomBytes } from 'node:crypto'
-import { closeSync, constants, writeSync as writeOnce } from 'node:fs'
-import { chmod, chown, type FileHandle, open, rename, rm } from 'node:fs/promises'
+import { closeSync, constants, fsync, openSync, promises, writeSync as writeOnce } from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
 /**
@@ -27,7 +27,7 @@ export async function writeAll(file: FileHandle, data: Uint8Array): Promise<void
 
 /** Creates a file that must not exist yet, with its content on disk when this returns (its name is not yet). */
 export async function writeSynced(path: string, data: string | Uint8Array, mode = 0o600): Promise<void> {
-  const file = await open(path, 'wx', mode)
+  const file = await promises.open(path, 'wx', mode)
   try {
     await writeAll(file, typeof data === 'string' ? Buffer.from(data) : data)
     await file.sync()
@@ -57,9 +57,9 @@ export async function writeAtomic(
   try {
     await writeSynced(temporary, data, typeof mode === 'number' ? mode : 0o600)
     if (typeof mode !== 'number') await own(temporary, mode)
-    await rename(temporary, path)
+    await promises.rename(temporary, path)
   } catch (error) {
-    await rm(temporary, { force: true })
+    await promises.rm(temporary, { force: true })
     throw error
   }
   await syncDirectory(dirname(path))
@@ -67,8 +67,8 @@ export async function writeAtomic(
 
 /** Before the file has its name, so that nobody who may read it finds it closed for a moment. */
 async function own(path: string, { mode, uid, gid }: Ownership): Promise<void> {
-  if (uid !== process.geteuid?.() || gid !== process.getegid?.()) await chown(path, uid, gid)
-  await chmod(path, mode & 0o7777)
+  if (uid !== process.geteuid?.() || gid !== process.getegid?.()) await promises.chown(path, uid, gid)
+  await promises.chmod(path, mode & 0o7777)
 }
 
 const underway = new Map<string, { next?: Promise<void>; current: Promise<void> }>()
@@ -99,13 +99,16 @@ function start(path: string): Promise<void> {
   return entry.current
 }
 
-async function syncNow(path: string): Promise<void> {
-  const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY)
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
-  }
+/** By callbacks: a delivery does nothing else so often, and needs nothing else of fs.promises, which is slow to load. */
+function syncNow(path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
+    fsync(fd, error => {
+      closeQuietly(fd)
+      if (error) reject(error)
+      else resolve()
+    })
+  })
 }
 
 /** Closes a descriptor where an error of closing could only hide the first one. */
