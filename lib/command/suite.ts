@@ -3,13 +3,18 @@ import { loadConfig } from '../config/load.js'
 import { exits, MailError } from '../sys/error.js'
 import { serve } from './daemon.js'
 import { listenersOf } from './doors.js'
+import { imapService } from './imapd.js'
 import { type Command, command } from './options.js'
 import { pop3Service } from './pop3d.js'
 import type { Service } from './service.js'
 import { smtpdService } from './smtpd.js'
 
 /** The daemons there are. */
-const services: readonly Service[] = [smtpdService() as Service, pop3Service as Service]
+const services: readonly Service[] = [
+  smtpdService() as Service,
+  imapService as Service,
+  pop3Service as Service,
+]
 
 export const suite: Command = command({
   name: 'mail-suite',
