@@ -58,14 +58,21 @@ export function commandPath(name: string): string {
   return resolve('dist', 'bin', `${name}.cjs`)
 }
 
+export interface ProgramOptions {
+  readonly args?: readonly string[]
+  /** The user to run as, where the test runs as root; who it is otherwise. */
+  readonly owner?: number
+}
+
 export class Program {
   readonly child: ChildProcess
   #log = ''
   #ended: number | string | undefined
 
-  private constructor(name: string, args: readonly string[]) {
+  private constructor(name: string, args: readonly string[], owner?: number) {
     this.child = spawn(process.execPath, [commandPath(name), ...args], {
       stdio: ['ignore', 'inherit', 'pipe'],
+      ...(owner === undefined ? {} : { uid: owner, gid: owner }),
     })
     this.child.stderr?.on('data', chunk => {
       this.#log += chunk
@@ -76,8 +83,8 @@ export class Program {
   }
 
   /** Starts a daemon and returns when it listens. @throws Error with what it said when it ended instead */
-  static async start(name: string, config: string, args: readonly string[] = []): Promise<Program> {
-    const program = new Program(name, ['-c', config, ...args])
+  static async start(name: string, config: string, options: ProgramOptions = {}): Promise<Program> {
+    const program = new Program(name, ['-c', config, ...(options.args ?? [])], options.owner)
     await until(() => program.#ended !== undefined || / event=started /.test(program.#log), 20_000)
     if (program.#ended !== undefined) throw new Error(`${name} ended with ${program.#ended}: ${program.#log}`)
     return program
