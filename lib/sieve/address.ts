@@ -1,0 +1,66 @@
+/** The addresses in header fields and envelopes, and the parts of them that tests look at (RFC 5228 §2.7.4). */
+import { parseAddressList } from '../message/address.js'
+import type { Call } from './call.js'
+import type { AddressPart } from './definition.js'
+import type { Run } from './run.js'
+import type { Scope } from './scope.js'
+
+export interface PlainAddress {
+  readonly local: string
+  readonly domain: string
+}
+
+/** Compiles which part of an address is looked at; `:all` unless told. */
+export function compileAddressPart(
+  call: Call,
+  scope: Scope,
+): (address: PlainAddress, run: Run) => string | undefined {
+  const name = call.chosen('address part')?.tag.name ?? 'all'
+  return (scope.all('addressParts').find(part => part.name === name) ?? all).extract
+}
+
+export const all: AddressPart = {
+  name: 'all',
+  extract: ({ local, domain }) => (domain === '' ? local : `${local}@${domain}`),
+}
+
+export const localpart: AddressPart = { name: 'localpart', extract: ({ local }) => local }
+
+export const domain: AddressPart = {
+  name: 'domain',
+  extract: ({ domain }) => (domain === '' ? undefined : domain),
+}
+
+/** The addresses of a header field's value; groups give their members, what is no address gives nothing. */
+export function addressesIn(value: string): readonly PlainAddress[] {
+  return parseAddressList(value)
+    .filter(({ mailbox, host }) => mailbox !== '' || host !== '')
+    .map(({ mailbox, host }) => ({ local: mailbox, domain: host }))
+}
+
+/** An envelope's path, without source route and brackets; undefined for the null path. */
+export function parsePath(path: string): PlainAddress | undefined {
+  const bare = path
+    .trim()
+    .replace(/^<(.*)>$/, '$1')
+    .replace(/^@[^:]*:/, '')
+  if (bare === '') return undefined
+  const at = bare.lastIndexOf('@')
+  if (at < 0) return { local: unquote(bare), domain: '' }
+  return { local: unquote(bare.slice(0, at)), domain: bare.slice(at + 1) }
+}
+
+function unquote(local: string): string {
+  return /^".*"$/.test(local) ? local.slice(1, -1).replace(/\\(.)/g, '$1') : local
+}
+
+/** Fields that hold addresses: those of RFC 5322, of its extensions, and those that programs have come to send. */
+export const addressFields: ReadonlySet<string> = new Set(
+  `from to cc bcc sender reply-to resent-from resent-to resent-cc resent-bcc resent-sender resent-reply-to
+  return-path delivered-to envelope-to x-envelope-to x-envelope-from x-original-to x-original-from x-delivered-to
+  x-forwarded-to x-forwarded-for x-rcpt-to x-sender x-beenthere x-admin x-complaints-to x-report-abuse-to
+  x-confirm-reading-to abuse-reports-to apparently-to apparently-resent-to approved author authors
+  disposition-notification-to errors-to for-approval for-comment for-handling mail-followup-to mail-reply-to
+  mail-copies-to original-recipient original-from original-sender read-receipt-to registered-mail-reply-requested-by
+  return-receipt-to return-receipt-requested x-authenticated-sender`.split(/\s+/),
+)

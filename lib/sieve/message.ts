@@ -1,0 +1,161 @@
+/** The message that a script works on. Editing makes a new version; actions keep the one they were taken with. */
+import { decodeUnlabelled } from '../message/charset.js'
+import { encodeWords, foldField } from '../message/encode.js'
+import { type HeaderBlock, readHeader, unfold } from '../message/header.js'
+import { type Part, scanMessage } from '../message/structure.js'
+import { wireSize } from '../message/wire.js'
+import { decodeWords } from '../message/words.js'
+
+/** One field of a header. */
+export class Field {
+  /** As written. */
+  readonly name: string
+  /** In lower case; empty for a line that is no field. */
+  readonly key: string
+  /** The whole field, its line end included. */
+  readonly raw: Buffer
+  readonly #valueStart: number
+  #value: string | undefined
+
+  constructor(name: string, raw: Buffer, valueStart: number) {
+    this.name = name
+    this.key = name.toLowerCase()
+    this.raw = raw
+    this.#valueStart = valueStart
+  }
+
+  /** A new field: what is not ASCII in encoded words, folded. */
+  static of(name: string, value: string, lineEnd: '\r\n' | '\n'): Field {
+    return new Field(name, Buffer.from(foldField(name, encodeWords(value), lineEnd)), name.length + 1)
+  }
+
+  /** The value in Unicode: unfolded, encoded words decoded, without the space around it (RFC 5228 §2.4.2.2). */
+  get value(): string {
+    this.#value ??= decodeWords(Buffer.from(this.binary, 'latin1')).trim()
+    return this.#value
+  }
+
+  /** The value unfolded, encoded words as they are: for addresses and dates. */
+  get rawValue(): string {
+    return decodeUnlabelled(Buffer.from(this.binary, 'latin1'))
+  }
+
+  /** The value unfolded, one character an octet. */
+  get binary(): string {
+    return unfold(this.raw.toString('latin1', this.#valueStart))
+  }
+}
+
+/** The fields of one header. */
+export class FieldSet {
+  readonly fields: readonly Field[]
+  #named: Map<string, Field[]> | undefined
+
+  constructor(fields: readonly Field[]) {
+    this.fields = fields
+  }
+
+  static of({ octets, fields }: Pick<HeaderBlock, 'octets' | 'fields'>): FieldSet {
+    return new FieldSet(
+      fields.map(
+        ({ name, start, end, valueStart }) =>
+          new Field(name, octets.subarray(start, end), valueStart - start),
+      ),
+    )
+  }
+
+  /** The fields of a name in lower case, in order. */
+  named(key: string): readonly Field[] {
+    if (!this.#named) {
+      this.#named = new Map()
+      for (const field of this.fields) {
+        const same = this.#named.get(field.key)
+        if (same) same.push(field)
+        else this.#named.set(field.key, [field])
+      }
+    }
+    return this.#named.get(key) ?? []
+  }
+}
+
+/** One state of the message. Never changes. */
+export class Version {
+  /** Whether a script changed anything. */
+  readonly edited: boolean
+  readonly header: FieldSet
+  /** What follows the header: the empty line and the body. */
+  readonly #rest: Buffer
+  #octets: Buffer | undefined
+  #structure: Part | undefined
+  #size: number | undefined
+
+  private constructor(header: FieldSet, rest: Buffer, octets: Buffer | undefined) {
+    this.header = header
+    this.#rest = rest
+    this.#octets = octets
+    this.edited = octets === undefined
+  }
+
+  /** The message as it came, its lines ended by LF or CRLF. */
+  static of(octets: Buffer): Version {
+    const block = readHeader(octets)
+    return new Version(FieldSet.of(block), octets.subarray(block.fields.at(-1)?.end ?? 0), octets)
+  }
+
+  /** Another message, made of this one. */
+  replaced(octets: Buffer): Version {
+    const { header, rest } = Version.#split(octets)
+    return new Version(header, rest, undefined)
+  }
+
+  static #split(octets: Buffer): { header: FieldSet; rest: Buffer } {
+    const whole = Version.of(octets)
+    return { header: whole.header, rest: whole.#rest }
+  }
+
+  /** The same body under another header. */
+  withFields(fields: readonly Field[]): Version {
+    return new Version(new FieldSet(fields), this.#rest, undefined)
+  }
+
+  /** The same header over another body: text with its lines ended as this message's are. */
+  withBody(body: Buffer): Version {
+    return new Version(this.header, Buffer.concat([Buffer.from(this.lineEnd), body]), undefined)
+  }
+
+  /** The fields of a name in lower case, in order. */
+  named(key: string): readonly Field[] {
+    return this.header.named(key)
+  }
+
+  /** The whole message. */
+  get octets(): Buffer {
+    this.#octets ??= Buffer.concat([...this.header.fields.map(field => field.raw), this.#rest])
+    return this.#octets
+  }
+
+  /** Its size with CRLF line ends (RFC 5228 §5.9). */
+  get size(): number {
+    this.#size ??= wireSize(this.octets)
+    return this.#size
+  }
+
+  get structure(): Part {
+    this.#structure ??= scanMessage(this.octets)
+    return this.#structure
+  }
+
+  /** The body: what follows the empty line; undefined where no empty line ends the header. */
+  get body(): Buffer | undefined {
+    const first = this.#rest[0]
+    if (first === undefined) return undefined
+    return this.#rest.subarray(first === 13 ? 2 : 1)
+  }
+
+  /** How its lines end: new ones are written alike. */
+  get lineEnd(): '\r\n' | '\n' {
+    const first = this.header.fields[0]?.raw ?? this.#rest
+    const lf = first.indexOf(10)
+    return lf >= 0 && first[lf - 1] !== 13 ? '\n' : '\r\n'
+  }
+}
