@@ -2,6 +2,7 @@
 import { realpathSync } from 'node:fs'
 import { canonicalName, type Layout, parentsOf } from '../maildir/layout.js'
 import { cleanTmp, makeMaildir } from '../maildir/maildir.js'
+import { describe } from '../sys/error.js'
 import { Log } from '../sys/log.js'
 import { Mutex } from '../sys/mutex.js'
 import { Folders, MailboxError } from './folders.js'
@@ -198,7 +199,7 @@ export class Account {
 
   #share(name: string, directory: string): Shared {
     const known = inMemory.get(directory)
-    if (known && !known.state.gone) {
+    if (known && !known.state.isGone) {
       known.users++
       clearTimeout(known.timer)
       return known
@@ -236,9 +237,32 @@ export class Account {
 
 function release(directory: string, shared: Shared): void {
   if (--shared.users > 0) return
-  shared.timer = setTimeout(() => {
-    if (shared.users === 0 && inMemory.get(directory) === shared) inMemory.delete(directory)
-  }, linger).unref()
+  shared.timer = setTimeout(() => forget(directory, shared), linger).unref()
+}
+
+/** Takes a mailbox that nobody uses out of memory; what it took long to find out is kept on disk. */
+async function forget(directory: string, shared: Shared): Promise<void> {
+  await keep(shared.state)
+  if (shared.users === 0 && inMemory.get(directory) === shared) inMemory.delete(directory)
+}
+
+async function keep(state: State): Promise<void> {
+  if (state.isGone || !state.loaded) return
+  try {
+    await state.locked(() => {
+      state.wantsSnapshot = true
+    })
+  } catch (error) {
+    state.log.warning('index-not-written', { mailbox: state.name, error: describe(error) })
+  }
+}
+
+/** Writes down what all mailboxes of this process know; for the end of a daemon. Nothing is lost without it but time. */
+export async function keepMailboxes(): Promise<void> {
+  for (const { state, timer } of inMemory.values()) {
+    clearTimeout(timer)
+    await keep(state)
+  }
 }
 
 /** The directory is another mailbox's, or nobody's, from now on. */
@@ -246,7 +270,7 @@ function drop(directory: string): void {
   const shared = inMemory.get(directory)
   inMemory.delete(directory)
   if (!shared) return
-  shared.state.gone = true
+  shared.state.isGone = true
   shared.state.notify()
 }
 

@@ -1,7 +1,7 @@
 /** Flags and removals, in slices, so that 100,000 of them hold up nobody. */
 import { renameSync, unlinkSync } from 'node:fs'
 import { setImmediate as yielding } from 'node:timers/promises'
-import { maskOfAll, pathOf, uniqueOf, withMask } from '../maildir/name.js'
+import { maskOfAll, pathOf, withMask } from '../maildir/name.js'
 import { Flag } from '../message/flags.js'
 import { isMissing } from '../sys/error.js'
 import { slice } from './scan.js'
@@ -77,58 +77,65 @@ export async function store(
 ): Promise<StoreResult> {
   const result = { changed: [] as number[], modified: [] as number[], gone: [] as number[] }
   const { table, curDirectory, newDirectory } = state
+  const limit = options.unchangedSince ?? Number.POSITIVE_INFINITY
   let set: FlagSet = { mask: 0, extras: [] }
-  let modseq = 0
   let changed: number[] = []
+  const rekeyed = new Set<number>()
   const begin = async () => {
     curDirectory.beforeOwnChange()
     newDirectory.beforeOwnChange()
     set = change.mode === 'remove' ? state.knownFlags(change.flags) : await state.toFlagSet(change.flags)
-    modseq = 0
     changed = []
+    rekeyed.clear()
   }
   const step = async (uid: number) => {
-    const row = await applying(state, uid, row => {
-      if (table.modseqs[row]! > (options.unchangedSince ?? Number.POSITIVE_INFINITY)) return 'modified'
-      return apply(state, row, change.mode, set)
-    })
-    if (row.outcome !== 'changed') {
-      if (row.outcome !== 'same') result[row.outcome].push(uid)
-      return
-    }
-    modseq ||= state.nextModseq()
-    table.modseqs[row.row] = modseq
-    changed.push(uid)
+    const outcome = await applying(state, uid, row =>
+      table.modseqs[row]! > limit ? 'modified' : apply(state, row, change.mode, set, rekeyed),
+    )
+    if (outcome === 'changed') changed.push(uid)
+    else if (outcome !== 'same') result[outcome].push(uid)
   }
   const end = () => {
     if (changed.length === 0) return
     curDirectory.afterOwnChange()
     newDirectory.afterOwnChange()
-    const tick = state.changes.add(changed, options.by)
-    for (const uid of changed) {
-      const row = table.find(uid)
-      if (row >= 0) table.ticks[row] = tick
-      result.changed.push(uid)
-    }
-    state.notify()
+    noteChanged(state, changed, rekeyed, options.by)
+    for (const uid of changed) result.changed.push(uid)
   }
   await inTurns(state, uids, begin, step, end)
   return result
 }
 
+/**
+ * The MODSEQ is given when all is done: a session that asks in between is not told one that further messages still
+ * get.
+ */
+function noteChanged(
+  state: State,
+  uids: readonly number[],
+  rekeyed: ReadonlySet<number>,
+  by: object | undefined,
+): void {
+  const { table, journal } = state
+  const modseq = state.nextModseq()
+  for (const uid of uids) {
+    const row = table.find(uid)
+    if (row >= 0) table.modseqs[row] = modseq
+  }
+  state.flagged(uids, modseq)
+  for (const uid of rekeyed) journal.extras(modseq, uid, table.extras.get(uid) ?? [])
+  state.mark(uids, by)
+}
+
 type Outcome = 'changed' | 'same' | 'modified' | 'gone'
 
 /** Does something to a message's file, and again when the file has another name meanwhile. */
-async function applying(
-  state: State,
-  uid: number,
-  work: (row: number) => Outcome,
-): Promise<{ outcome: Outcome; row: number }> {
+async function applying(state: State, uid: number, work: (row: number) => Outcome): Promise<Outcome> {
   for (let attempt = 0; ; attempt++) {
     const row = state.table.find(uid)
-    if (row < 0) return { outcome: 'gone', row }
+    if (row < 0) return 'gone'
     try {
-      return { outcome: work(row), row }
+      return work(row)
     } catch (error) {
       if (!isMissing(error) || attempt === retries) throw error
       state.curDirectory.stale = state.newDirectory.stale = true
@@ -138,11 +145,16 @@ async function applying(
 }
 
 /** Renames a file to have the flags, out of new/ where it is still there. */
-function apply(state: State, row: number, mode: FlagChange['mode'], set: FlagSet): Outcome {
+function apply(
+  state: State,
+  row: number,
+  mode: FlagChange['mode'],
+  set: FlagSet,
+  rekeyed: Set<number>,
+): Outcome {
   const { table, curDirectory } = state
   const old = table.masks[row]!
   const mask = combine(old, mode, set.mask)
-  const extrasChanged = changesExtras(state, row, mode, set.extras)
   if (mask !== old) {
     const name = withMask(table.names[row]!, mask)
     renameSync(pathOf(state.directoryOf(row), table.names[row]!), pathOf(curDirectory.path, name))
@@ -150,7 +162,9 @@ function apply(state: State, row: number, mode: FlagChange['mode'], set: FlagSet
     table.inNew[row] = 0
     table.masks[row] = mask
   }
-  return mask !== old || extrasChanged ? 'changed' : 'same'
+  const hasOtherExtras = changesExtras(state, row, mode, set.extras)
+  if (hasOtherExtras) rekeyed.add(table.uids[row]!)
+  return mask !== old || hasOtherExtras ? 'changed' : 'same'
 }
 
 function combine(old: number, mode: FlagChange['mode'], mask: number): number {
@@ -201,7 +215,7 @@ export async function expunge(
     rows = []
   }
   const step = async (uid: number) => {
-    const { outcome } = await applying(state, uid, row => {
+    const outcome = await applying(state, uid, row => {
       if (deletedOnly && !(table.masks[row]! & Flag.deleted)) return 'same'
       unlinkSync(pathOf(state.directoryOf(row), table.names[row]!))
       return 'changed'
@@ -214,12 +228,8 @@ export async function expunge(
     if (rows.length === 0) return
     curDirectory.afterOwnChange()
     newDirectory.afterOwnChange()
-    const dead = rows.map(uid => table.find(uid)).filter(row => row >= 0)
-    for (const row of dead) list.forget(uniqueOf(table.names[row]!))
-    state.nextModseq()
-    table.remove(dead.sort((a, b) => a - b))
+    state.expunged(rows)
     if (list.wantsRewrite) await list.rewrite()
-    state.notify()
   }
   await inTurns(state, uids, begin, step, end)
   return gone.sort((a, b) => a - b)

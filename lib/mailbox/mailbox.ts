@@ -59,6 +59,15 @@ export class Mailbox {
     return this.#state.modseq
   }
 
+  /**
+   * UIDs of messages that went after a MODSEQ, ascending (RFC 7162 §3.2.10).
+   *
+   * @returns undefined when it is longer ago than we remember: then every UID that is not there may be meant
+   */
+  goneSince(modseq: number): number[] | undefined {
+    return this.#state.gone.since(modseq)
+  }
+
   /** Mailbox GUID, 32 hex digits; kept over renames and by Dovecot (RFC 8474 MAILBOXID). */
   get guid(): string {
     return this.#state.list.guid
@@ -121,7 +130,7 @@ export class Mailbox {
     const readOnly = options.readOnly ?? false
     if (needsSync(state)) await state.locked(() => synchronise(state))
     const view = new View(state, readOnly)
-    if (!readOnly && state.hasNew) await state.locked(() => synchronise(state))
+    if (!readOnly && (state.hasNew || state.journal.hasPending)) await state.locked(() => synchronise(state))
     return view
   }
 
@@ -246,7 +255,7 @@ export class Mailbox {
         this.#again = setTimeout(() => this.#look(), wait).unref()
     }
     this.refresh().then(again, error => {
-      if (!this.#state.gone) log.warning('mailbox-watch', { mailbox: name, error: String(error) })
+      if (!this.#state.isGone) log.warning('mailbox-watch', { mailbox: name, error: String(error) })
       again()
     })
   }

@@ -6,7 +6,10 @@ import { withDotlock } from '../sys/dotlock.js'
 import { MailError } from '../sys/error.js'
 import type { Log } from '../sys/log.js'
 import { ChangeLog } from './changes.js'
+import { Gone } from './gone.js'
+import { Journal } from './journal.js'
 import { Keywords } from './keywords.js'
+import { catchUpJournal, load, save } from './persist.js'
 import { Directory } from './scan.js'
 import { Table } from './table.js'
 import { UidList } from './uidlist.js'
@@ -47,7 +50,16 @@ export class State {
   /** Keywords that have no letter. */
   readonly extraNames = new Set<string>()
   loaded = false
-  gone = false
+  /** It was deleted or renamed. */
+  isGone = false
+  /** MODSEQs that another process noted for messages we have not seen yet, by UID. */
+  readonly foretold = new Map<number, number>()
+  readonly journal: Journal
+  readonly gone = new Gone()
+  /** The snapshot or the journal on disk is not to be used: both are to be written anew. */
+  wantsSnapshot = false
+  /** They could not be written: until when nobody tries again, in milliseconds of the monotonic clock. */
+  journalPausedUntil = 0
   /** Operations of ours that hold the lock or wait for it. */
   busy = 0
   readonly #flagNames = new Map<number, readonly string[]>()
@@ -60,6 +72,7 @@ export class State {
     this.clock = options.clock
     this.list = new UidList(this.directory)
     this.keywords = new Keywords(this.directory)
+    this.journal = new Journal(this.directory)
     this.newDirectory = new Directory(this.directory, 'new')
     this.curDirectory = new Directory(this.directory, 'cur')
   }
@@ -80,8 +93,15 @@ export class State {
     try {
       return await withDotlock(`${this.directory}/dovecot-uidlist.lock`, async () => {
         if (this.curDirectory.stat() === undefined) this.fail()
-        this.catchUp()
-        return await work()
+        const { changes, table } = this
+        const before = [changes.tick, table.epoch, table.count]
+        try {
+          this.catchUp()
+          return await work()
+        } finally {
+          await save(this)
+          if (before.join() !== [changes.tick, table.epoch, table.count].join()) this.notify()
+        }
       })
     } catch (error) {
       if (this.curDirectory.stat() === undefined) this.fail()
@@ -93,7 +113,7 @@ export class State {
 
   /** Marks the mailbox as gone, and says so. */
   fail(): never {
-    this.gone = true
+    this.isGone = true
     this.notify()
     throw new MailboxGone(`${this.name} does not exist any more`)
   }
@@ -101,18 +121,23 @@ export class State {
   /** Reads what others wrote since. To be called under the lock. */
   catchUp(): void {
     if (this.keywords.read()) this.#flagNames.clear()
+    if (!this.loaded) {
+      load(this)
+      return
+    }
     const { validity } = this.list
     const news = this.list.read()
-    if (news === 'replaced' && validity !== this.list.validity) this.table.clear()
-    else if (news === 'replaced') this.#reconcile()
+    if (news === 'replaced' && validity !== this.list.validity) this.#startOver()
+    else if (news === 'replaced') this.reconcile()
     if (news !== 'same') this.curDirectory.stale = this.newDirectory.stale = true
+    catchUpJournal(this)
   }
 
   /**
    * The list was written anew. Messages whose line is gone keep their UID while their file is there; messages that
    * were given another UID are, for our sessions, gone under the old one.
    */
-  #reconcile(): void {
+  reconcile(): void {
     const { table, list } = this
     const moved: number[] = []
     const lost: [string, number][] = []
@@ -128,8 +153,58 @@ export class State {
         if (taken.has(table.uids[row]!)) moved.push(row)
         else list.restore(unique, table.uids[row]!)
     }
-    if (moved.length > 0) this.nextModseq()
-    table.remove(moved.sort((a, b) => a - b))
+    if (moved.length === 0) return
+    const uids = moved.map(row => table.uids[row]!).sort((a, b) => a - b)
+    // Their names stay listed, under the other UID.
+    this.#remove(uids, this.nextModseq())
+  }
+
+  /** Another UIDVALIDITY: nothing we knew holds any more. */
+  #startOver(): void {
+    this.table.clear()
+    this.foretold.clear()
+    this.gone.reset(this.nextModseq())
+    this.firstRecent = 1
+    this.wantsSnapshot = true
+  }
+
+  /** Takes messages out that are gone, with their lines; those that were never here are only remembered as gone. */
+  drop(uids: ArrayLike<number>, modseq: number): void {
+    for (let i = 0; i < uids.length; i++) {
+      const row = this.table.find(uids[i]!)
+      if (row >= 0) this.list.forget(uniqueOf(this.table.names[row]!))
+    }
+    this.#remove(uids, modseq)
+  }
+
+  #remove(uids: ArrayLike<number>, modseq: number): void {
+    const rows = Array.from(uids, uid => this.table.find(uid)).filter(row => row >= 0)
+    this.table.remove(rows.sort((a, b) => a - b))
+    this.gone.add(uids, modseq)
+  }
+
+  /** Takes messages out that are found to be gone, or that we removed, and notes it for other processes. */
+  expunged(uids: ArrayLike<number>): void {
+    const here = Array.from(uids).filter(uid => this.table.find(uid) >= 0)
+    if (here.length === 0) return
+    const modseq = this.nextModseq()
+    this.drop(here, modseq)
+    this.journal.expunged(modseq, here)
+  }
+
+  /** Notes for sessions here that flags changed. @param by the session that need not be told */
+  mark(uids: readonly number[], by?: object): void {
+    const tick = this.changes.add(uids, by)
+    for (const uid of uids) {
+      const row = this.table.find(uid)
+      if (row >= 0) this.table.ticks[row] = tick
+    }
+  }
+
+  /** Notes for other processes that messages have these flags, and for sessions here unless they are new. */
+  flagged(uids: readonly number[], modseq: number): void {
+    const { table } = this
+    this.journal.flags(modseq, uids, uid => table.masks[table.find(uid)] ?? 0)
   }
 
   /** The MODSEQ for a change that is made now: above any given before, also by processes that are forgotten. */

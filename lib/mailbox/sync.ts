@@ -39,18 +39,15 @@ interface Findings {
 export function needsSync(state: State): boolean {
   const { newDirectory, curDirectory, list, keywords } = state
   if (!state.loaded || newDirectory.wantsScan() || curDirectory.wantsScan()) return true
-  return list.changed() || keywords.changed()
+  if (list.changed() || keywords.changed()) return true
+  return state.journal.changed() && performance.now() > state.journalPausedUntil
 }
 
 /** Reads what changed, gives UIDs to new files, and moves new/ to cur/ for sessions that write. Under the lock. */
 export async function synchronise(state: State): Promise<void> {
-  const before = { tick: state.changes.tick, epoch: state.table.epoch, count: state.table.count }
   if (!state.loaded || state.newDirectory.wantsScan() || state.curDirectory.wantsScan()) await rescan(state)
   if (state.list.wantsRewrite) await state.list.rewrite()
   if (state.writers > 0) await moveNew(state)
-  const { changes, table } = state
-  if (changes.tick !== before.tick || table.epoch !== before.epoch || table.count !== before.count)
-    state.notify()
 }
 
 /** Reads the directories until what they say can be believed, and takes it over. */
@@ -125,16 +122,16 @@ function isElsewhere(state: State, row: number, file: File, scanned: readonly Di
 
 /** Makes the findings the truth. */
 async function take(state: State, findings: Findings, missing: ReadonlySet<number>): Promise<void> {
-  const { table, changes } = state
+  const { table } = state
   if (findings.flagged.length > 0) {
-    const tick = changes.add(findings.flagged)
     const modseq = state.nextModseq()
     for (const uid of findings.flagged) {
       const row = table.find(uid)
       table.masks[row] = maskOf(table.names[row]!)
       table.modseqs[row] = modseq
-      table.ticks[row] = tick
     }
+    state.flagged(findings.flagged, modseq)
+    state.mark(findings.flagged)
   }
   const arrived = [...findings.fresh, ...findings.doubles.flatMap(file => separate(state, file) ?? [])]
   if (missing.size > 0) removeMissing(state, missing)
@@ -144,17 +141,11 @@ async function take(state: State, findings: Findings, missing: ReadonlySet<numbe
 
 function removeMissing(state: State, missing: ReadonlySet<number>): void {
   const { table, list } = state
-  const rows: number[] = []
-  for (let row = 0; row < table.count; row++)
-    if (missing.has(table.uids[row]!)) {
-      rows.push(row)
-      list.forget(uniqueOf(table.names[row]!))
-    }
+  const here = [...missing].filter(uid => table.find(uid) >= 0)
+  state.expunged(here)
   // Listed, but never in the table: lines of messages that went before we came.
-  if (rows.length < missing.size)
+  if (here.length < missing.size)
     for (const [unique, uid] of [...list.uids]) if (missing.has(uid)) list.forget(unique)
-  if (rows.length > 0) state.nextModseq()
-  table.remove(rows)
 }
 
 /**
@@ -215,10 +206,15 @@ async function addFiles(state: State, files: readonly File[]): Promise<void> {
   if (all.length === 0) return
   const modseq = state.nextModseq()
   let recent = 0
+  const noted: number[] = []
   for (const { uid, name, isNew } of all) {
-    table.push(uid, name, isNew, maskOf(name), modseq, state.changes.tick)
+    const known = state.foretold.get(uid)
+    if (known === undefined) noted.push(uid)
+    table.push(uid, name, isNew, maskOf(name), known ?? modseq, state.changes.tick)
     if (isNew) recent ||= uid
   }
+  state.foretold.clear()
+  if (state.loaded) state.flagged(noted, modseq)
   if (!state.loaded) state.firstRecent = recent || list.next
 }
 

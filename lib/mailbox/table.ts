@@ -6,6 +6,18 @@
 /** A size that is not known yet. */
 export const unknownSize = 0xffff_ffff
 
+/** Columns of equal length, sorted by UID. */
+export interface Columns {
+  readonly uids: Uint32Array<ArrayBuffer>
+  readonly masks: Int32Array<ArrayBuffer>
+  readonly modseqs: Float64Array<ArrayBuffer>
+  readonly dates: Float64Array<ArrayBuffer>
+  readonly sizes: Uint32Array<ArrayBuffer>
+  readonly storedSizes: Uint32Array<ArrayBuffer>
+  readonly inNew: Uint8Array<ArrayBuffer>
+  readonly names: string[]
+}
+
 /** The columns of a mailbox. `row` is a position in all of them; it is good until the next change of the table. */
 export class Table {
   /** Rows in use. */
@@ -53,7 +65,7 @@ export class Table {
   /** Adds a message whose UID is above all others. @returns its row */
   push(uid: number, name: string, inNew: boolean, mask: number, modseq: number, tick: number): number {
     if (uid <= this.lastUid) throw new RangeError(`UID ${uid} is not above ${this.lastUid}`)
-    if (this.count === this.uids.length) this.#resize(this.count * 2)
+    if (this.count === this.uids.length) this.#resize(Math.max(16, this.count * 2))
     const row = this.count++
     this.uids[row] = uid
     this.masks[row] = mask
@@ -99,6 +111,21 @@ export class Table {
       squeeze(column, rows, old)
     this.count = old - rows.length
     this.names.length = this.count
+    this.epoch++
+  }
+
+  /** Takes over columns; all rows are as old as can be to change logs. */
+  load(columns: Columns): void {
+    this.count = columns.uids.length
+    this.uids = columns.uids
+    this.masks = columns.masks
+    this.modseqs = columns.modseqs
+    this.ticks = new Float64Array(this.count)
+    this.sizes = columns.sizes
+    this.storedSizes = columns.storedSizes
+    this.dates = columns.dates
+    this.inNew = columns.inNew
+    this.names = columns.names
     this.epoch++
   }
 

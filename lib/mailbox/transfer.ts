@@ -114,7 +114,6 @@ async function place(state: State, jobs: readonly Job[]): Promise<void> {
     }
     curDirectory.stale = true
   }
-  state.notify()
 }
 
 async function placeAll(state: State, job: Job): Promise<{ names: string[]; sets: FlagSet[] }> {
@@ -156,8 +155,12 @@ function enter(
     if (storedSize !== undefined) table.storedSizes[row] = storedSize
     if (size !== undefined) table.sizes[row] = size
     if (date !== undefined) table.dates[row] = Math.floor(date / 1000) * 1000
-    if (sets[i]!.extras.length > 0) table.extras.set(uid, [...sets[i]!.extras].sort())
+    if (sets[i]!.extras.length > 0) {
+      table.extras.set(uid, [...sets[i]!.extras].sort())
+      state.journal.extras(modseq, uid, table.extras.get(uid)!)
+    }
   }
+  state.flagged(uids, modseq)
   return [...uids]
 }
 
@@ -238,7 +241,6 @@ function discard(staged: readonly Staged[]): void {
 /** The message's file has another name now, or is gone. */
 async function stageAgain(source: State, uid: number, target: State): Promise<Staged | undefined> {
   await source.locked(() => rescan(source, true))
-  source.notify()
   return stageOne(source, uid, target)
 }
 

@@ -33,6 +33,8 @@ export type UidListNews = 'same' | 'grown' | 'replaced' | 'missing'
 
 /** How many octets before the place we read to must still be the same for a file to be the same file, grown. */
 const markSize = 64
+/** How many UIDs are passed over when the list had to be made from an older snapshot. */
+const restoredSkip = 10_000
 /** The largest jump over the last good line that a broken line's number is believed. */
 const believable = 1_000_000
 
@@ -199,6 +201,60 @@ export class UidList {
     const name = text.slice(version === 3 ? colon + 1 : start, end)
     if (name === '' || name.includes('/')) return undefined
     return { name, keys: version === 3 ? keysOf(text.slice(start, colon)) : '' }
+  }
+
+  /** The file as we know it, and what is beside its lines; for {@link resume}. */
+  get stamp(): string {
+    return JSON.stringify({
+      ino: this.#ino,
+      offset: this.#offset,
+      mtime: this.#mtime,
+      mark: this.#mark,
+      lines: this.lines,
+      lastUid: this.#lastUid,
+      validity: this.validity,
+      next: this.next,
+      guid: this.guid,
+      headerKeys: this.#headerKeys,
+      lineKeys: [...this.#lineKeys],
+      broken: this.broken,
+    })
+  }
+
+  /** Takes over what was known when the file was as it is now. @returns false when it is another file now */
+  resume(stamp: string, rows: { uids: ArrayLike<number>; names: readonly string[] }): boolean {
+    const known = JSON.parse(stamp)
+    this.#ino = known.ino
+    this.#offset = known.offset
+    this.#mtime = known.mtime
+    this.validity = known.validity
+    if (known.broken || this.changed()) {
+      this.#ino = 0
+      this.validity = 0
+      return false
+    }
+    this.#mark = known.mark
+    this.lines = known.lines
+    this.#lastUid = known.lastUid
+    this.next = known.next
+    this.guid = known.guid
+    this.#headerKeys = known.headerKeys
+    for (const [uid, keys] of known.lineKeys) this.#lineKeys.set(uid, keys)
+    for (const [row, name] of rows.names.entries()) this.uids.set(uniqueOf(name), rows.uids[row]!)
+    return true
+  }
+
+  /**
+   * The file is gone, but the rows of a snapshot say which UIDs there were: they stay. Whatever was given since the
+   * snapshot must not come again.
+   */
+  restoreAll(stamp: string, rows: { uids: ArrayLike<number>; names: readonly string[] }): void {
+    const known = JSON.parse(stamp)
+    this.validity = known.validity
+    this.guid = known.guid
+    this.next = known.next + restoredSkip
+    this.broken = true
+    for (const [row, name] of rows.names.entries()) this.uids.set(uniqueOf(name), rows.uids[row]!)
   }
 
   /** A message is gone: its line is dead, and its name, should it come back, is a new message. */

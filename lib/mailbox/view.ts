@@ -103,8 +103,8 @@ export class View {
 
   /** Whether the mailbox has changed in a way that sync() would tell. Costs nothing. */
   get hasNews(): boolean {
-    const { table, changes, gone, list } = this.#state
-    if (gone || list.validity !== this.#validity) return true
+    const { table, changes, isGone, list } = this.#state
+    if (isGone || list.validity !== this.#validity) return true
     return (
       changes.tick !== this.#tick ||
       table.epoch !== this.#epoch ||
@@ -128,8 +128,8 @@ export class View {
    * @throws MailboxGone when the mailbox was deleted, or its UIDVALIDITY changed
    */
   sync(options: SyncOptions): Update[] {
-    const { gone, list, name } = this.#state
-    if (gone || this.#closed) throw new MailboxGone(`${name} does not exist any more`)
+    const { isGone, list, name } = this.#state
+    if (isGone || this.#closed) throw new MailboxGone(`${name} does not exist any more`)
     if (list.validity !== this.#validity) throw new MailboxGone(`${name} was replaced by another mailbox`)
     const updates: Update[] = []
     const lastTold = this.#count === 0 ? 0 : this.#uids[this.#count - 1]!
@@ -197,8 +197,10 @@ export class View {
     const state = this.#state
     const from = Math.max(state.firstRecent, after + 1)
     for (let i = this.#count - 1; i >= 0 && this.#uids[i]! >= from; i--) this.#recent.add(this.#uids[i]!)
-    if (!this.readOnly && this.#count > 0)
-      state.firstRecent = Math.max(state.firstRecent, this.#uids[this.#count - 1]! + 1)
+    const last = this.#count === 0 ? 0 : this.#uids[this.#count - 1]!
+    if (this.readOnly || last < state.firstRecent) return
+    state.firstRecent = last + 1
+    state.journal.recent(last + 1)
   }
 
   #syncFlags(lastTold: number, updates: Update[]): void {

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
 import { Account } from '../../lib/mailbox/account.js'
-import type { Mailbox } from '../../lib/mailbox/mailbox.js'
+import { Mailbox } from '../../lib/mailbox/mailbox.js'
+import { State } from '../../lib/mailbox/state.js'
 import { Log } from '../../lib/sys/log.js'
 
 const world = mkdtempSync(join(tmpdir(), 'postern-mailbox-'))
@@ -79,4 +80,17 @@ export function flagsOf(mailbox: Mailbox): Record<number, string> {
   return Object.fromEntries(
     [...mailbox.uids].map(uid => [uid, [...mailbox.message(uid)!.flags].sort().join(' ')]),
   )
+}
+
+/** The mailbox as another process of ours has it: nothing in memory is shared. */
+export async function elsewhere(directory: string, clock: () => number = Date.now): Promise<Mailbox> {
+  const state = new State({ name: 'INBOX', root: directory, directory, log: quiet, clock })
+  const mailbox = new Mailbox(state, () => {})
+  await mailbox.refresh()
+  return mailbox
+}
+
+/** UID to MODSEQ of all messages. */
+export function modseqsOf(mailbox: Mailbox): Record<number, number> {
+  return Object.fromEntries([...mailbox.uids].map(uid => [uid, mailbox.message(uid)!.modseq]))
 }

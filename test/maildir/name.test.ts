@@ -69,7 +69,7 @@ test('compareNames() is a total order also with names that have no number', () =
   const name = fc.oneof(fc.stringMatching(/^[a-z]{1,3}$/), fc.stringMatching(/^[0-9]{1,3}\.M[0-9]{1,3}P1$/))
   fc.assert(
     fc.property(name, name, name, (a, b, c) => {
-      assert.equal(Math.sign(compareNames(a, b)), -Math.sign(compareNames(b, a)))
+      assert.ok(Math.sign(compareNames(a, b)) + Math.sign(compareNames(b, a)) === 0)
       if (compareNames(a, b) <= 0 && compareNames(b, c) <= 0) assert.ok(compareNames(a, c) <= 0)
     }),
   )
