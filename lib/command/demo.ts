@@ -3,8 +3,8 @@ import { createServer } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
 import { type Demo, type DemoPort, demoPorts, openDemo, prepareDemo } from '../setup/demo.js'
-import { errorCode, exits, MailError } from '../sys/error.js'
-import { lock } from '../sys/lock.js'
+import { errorCode, exits, MailError, TemporaryError } from '../sys/error.js'
+import { type Lock, lock } from '../sys/lock.js'
 import { listen } from '../sys/sockets.js'
 import { serve } from './daemon.js'
 import { progress } from './progress.js'
@@ -31,7 +31,7 @@ export async function runDemo(call: DemoCall): Promise<number> {
     .map(each => ({ ...each, port: each.port + call.offset }))
   await refuseTaken(hosts, ports)
   await openDemo(directory)
-  const held = await lock(join(directory, 'suite'), lockWait)
+  const held = await hold(directory)
   try {
     const shown = await progress()
     const demo = await prepareDemo({ directory, ports, hosts, now: new Date(), step: shown.step }).finally(
@@ -45,6 +45,17 @@ export async function runDemo(call: DemoCall): Promise<number> {
     })
   } finally {
     await held.release()
+  }
+}
+
+async function hold(directory: string): Promise<Lock> {
+  try {
+    return await lock(join(directory, 'suite'), lockWait)
+  } catch (error) {
+    if (!(error instanceof TemporaryError)) throw error
+    throw new TemporaryError(
+      `${directory} is in use by another mail-suite --demo; stop it, or choose another with --state`,
+    )
   }
 }
 
@@ -116,7 +127,7 @@ Ctrl-C ends it. The next start goes on with the same users and the same mail.
 /** Takes its password from a file, so it can be pasted at any time and shows no secret to other users. */
 export function curlLine(demo: Demo, ports: readonly DemoPort[]): string {
   const port = ports.find(({ server, tls }) => server === 'imapd' && tls === 'implicit')?.port
-  return `curl --netrc-file ${quote(demo.netrc)} --cacert ${quote(demo.authority)} 'imaps://localhost:${port}/INBOX;MAILINDEX=1'`
+  return `curl -sS --netrc-file ${quote(demo.netrc)} --cacert ${quote(demo.authority)} 'imaps://localhost:${port}/INBOX;MAILINDEX=1'`
 }
 
 function rowsOf(name: string, server: string, ports: readonly DemoPort[]): string[][] {

@@ -63,7 +63,7 @@ export class Listener {
     const all = [...this.#connections]
     for (const connection of all) connection.onShutdown()
     const timer = setTimeout(() => {
-      for (const connection of this.#connections) connection.destroy()
+      for (const connection of all) connection.destroy()
     }, grace)
     await Promise.all(all.map(connection => connection.closed))
     clearTimeout(timer)
