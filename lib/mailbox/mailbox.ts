@@ -1,14 +1,17 @@
 /** One mailbox, as all sessions of this process share it. */
-import { setImmediate as yielding } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as yielding } from 'node:timers/promises'
 import { Delivery } from '../maildir/maildir.js'
 import { watchMaildir } from '../maildir/watch.js'
 import { Flag, systemFlags } from '../message/flags.js'
 import { expunge, type FlagChange, type StoreOptions, type StoreResult, store } from './change.js'
 import { dateOf, readMessage, sizeOf, storedSizeOf } from './message.js'
 import type { State } from './state.js'
-import { needsSync, synchronise } from './sync.js'
+import { needsSync, synchronise, synchroniseOnce } from './sync.js'
 import { type Appending, append, copy, move, type Transfer } from './transfer.js'
 import { View } from './view.js'
+
+/** How long a session waits for a long change of another before it goes on with what is known, in milliseconds. */
+const heldUp = 25
 
 /** What is known of one message. */
 export interface Message {
@@ -114,14 +117,19 @@ export class Mailbox {
 
   /**
    * Looks at the disk and takes over what changed there: a few stats when nothing did. While a long change of ours
-   * runs, it returns at once.
+   * holds the lock, it does not wait for the end of that.
    *
    * @throws MailboxGone when the mailbox was deleted
    */
   async refresh(): Promise<void> {
     const state = this.#state
-    if ((state.busy > 0 && state.loaded) || !needsSync(state)) return
-    await state.locked(() => synchronise(state))
+    const isHeldUp = state.busy > 0 && state.loaded
+    // Once more if somebody else was looking already: that may have been before what we are to see.
+    for (let look = state.looking ? 0 : 1; look < 2 && needsSync(state); look++) {
+      const ended = synchroniseOnce(state)
+      if (!isHeldUp) await ended
+      else if ((await Promise.race([ended, delay(heldUp, 'still busy')])) === 'still busy') return
+    }
   }
 
   /** Begins a session on the mailbox: SELECT, or with `readOnly` EXAMINE, which moves and claims nothing. */

@@ -60,6 +60,8 @@ export class State {
   wantsSnapshot = false
   /** They could not be written: until when nobody tries again, in milliseconds of the monotonic clock. */
   journalPausedUntil = 0
+  /** A synchronisation under way. */
+  looking: Promise<void> | undefined
   /** Operations of ours that hold the lock or wait for it. */
   busy = 0
   readonly #flagNames = new Map<number, readonly string[]>()

@@ -43,6 +43,18 @@ export function needsSync(state: State): boolean {
   return state.journal.changed() && performance.now() > state.journalPausedUntil
 }
 
+/** synchronise() under the lock; those who ask while it runs share it. */
+export function synchroniseOnce(state: State): Promise<void> {
+  state.looking ??= state
+    .locked(() => synchronise(state))
+    .finally(() => {
+      state.looking = undefined
+    })
+  // Who does not wait for the end is not to be ended by its failure.
+  state.looking.catch(() => {})
+  return state.looking
+}
+
 /** Reads what changed, gives UIDs to new files, and moves new/ to cur/ for sessions that write. Under the lock. */
 export async function synchronise(state: State): Promise<void> {
   if (!state.loaded || state.newDirectory.wantsScan() || state.curDirectory.wantsScan()) await rescan(state)
