@@ -35,7 +35,9 @@ export interface ImapStage extends Stage {
 }
 
 /** Starts a server for alice (password wonderland) and bob (builder) of example.test. */
-export async function imapStage(options: { appendLimit?: number } = {}): Promise<ImapStage> {
+export async function imapStage(
+  options: { appendLimit?: number; loginTimeout?: number } = {},
+): Promise<ImapStage> {
   const home = mkdtempSync(join(tmpdir(), 'postern-imap-'))
   const lines: string[] = []
   const log = new Log({ level: 'debug', write: line => lines.push(line) })
@@ -63,7 +65,8 @@ export async function imapStage(options: { appendLimit?: number } = {}): Promise
           tls: 'required',
           identity,
           id: { name: 'Postern' },
-          appendLimit: options.appendLimit ?? 50_000_000,
+          appendLimit: 50_000_000,
+          ...options,
         },
         sessionLog,
       )
