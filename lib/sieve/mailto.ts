@@ -20,7 +20,7 @@ const unsafe =
 export function parseMailto(uri: string): Mailto | string {
   const [, path = '', query = ''] = /^mailto:([^?#]*)(?:\?([^#]*))?$/i.exec(uri) ?? []
   if (!/^mailto:/i.test(uri) || /[\s<>"]/.test(uri)) return `${JSON.stringify(uri)} is no valid mailto URI`
-  const lists = { to: split(path), cc: [] as string[], bcc: [] as string[] }
+  const lists = { to: split(decode(path) ?? path), cc: [] as string[], bcc: [] as string[] }
   const found: { subject?: string; body?: string } = {}
   const fields: { name: string; value: string }[] = []
   for (const item of query === '' ? [] : query.split('&')) {
@@ -28,7 +28,7 @@ export function parseMailto(uri: string): Mailto | string {
     const [name, value] = [decode(rawName)?.toLowerCase(), decode(rawValue)]
     if (!name || value === undefined || !/^[!-9;-~]+$/.test(name))
       return `"${item}" in the mailto URI is no header field`
-    if (name === 'to' || name === 'cc' || name === 'bcc') lists[name].push(...split(rawValue))
+    if (name === 'to' || name === 'cc' || name === 'bcc') lists[name].push(...split(value))
     else if (name === 'subject' || name === 'body') found[name] ??= value
     else if (!unsafe.test(name)) fields.push({ name, value })
   }
@@ -45,14 +45,15 @@ export function parseMailto(uri: string): Mailto | string {
   }
 }
 
-/** Addresses are separated by commas that are not encoded (RFC 6068 §2). */
+/** Addresses are separated by commas; an encoded one is sent for a plain one all the same, and quotes protect it. */
 function split(list: string): string[] {
-  return list.split(',').filter(item => item !== '')
+  return (list.match(/(?:"(?:[^"\\]|\\.)*"|[^,"])+/g) ?? [])
+    .map(item => item.trim())
+    .filter(item => item !== '')
 }
 
 function address(text: string): string | undefined {
-  const plain = decode(text)
-  return plain === undefined ? undefined : parseMailAddress(plain)?.address
+  return parseMailAddress(text)?.address
 }
 
 function decode(text: string): string | undefined {

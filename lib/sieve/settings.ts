@@ -98,7 +98,7 @@ export const defaultSettings: Settings = {
   forbidAddHeaders: new Set(),
   forbidDeleteHeaders: new Set(),
   maxHeaderSize: 2048,
-  notifyFrom: 'recipient',
+  notifyFrom: 'postmaster',
   notifyMaxRecipients: 8,
   spamtest: { statusType: 'score', values: new Map() },
   virustest: { statusType: 'score', values: new Map() },
