@@ -143,10 +143,10 @@ class ListParser {
     if (angle) {
       const colon = angle[0]?.kind === '@' ? angle.findIndex(token => token.kind === ':') : -1
       const route = colon < 0 ? undefined : joined(angle.slice(0, colon), '')
-      this.#items.push({ name: phrase(words) || comment, route, ...address(angle.slice(colon + 1)) })
+      this.#items.push(address(angle.slice(colon + 1), phrase(words) ?? comment, route))
     } else if (words.length > 0) {
       const { name, spec } = splitBare(words)
-      this.#items.push({ name: phrase(name) || comment, route: undefined, ...address(spec) })
+      this.#items.push(address(spec, phrase(name) ?? comment, undefined))
     }
   }
 
@@ -264,10 +264,10 @@ function phrase(words: readonly Token[]): string | undefined {
 }
 
 /** The address in tokens: what comes before the last @, and what comes after it. */
-function address(tokens: readonly Token[]): { mailbox: string; host: string } {
+function address(tokens: readonly Token[], name: string | undefined, route: string | undefined): Address {
   const at = tokens.findLastIndex(token => token.kind === '@')
-  if (at < 0) return { mailbox: joined(tokens, ''), host: '' }
-  return { mailbox: joined(tokens.slice(0, at), ''), host: joined(tokens.slice(at + 1), '') }
+  if (at < 0) return { name, route, mailbox: joined(tokens, ''), host: '' }
+  return { name, route, mailbox: joined(tokens.slice(0, at), ''), host: joined(tokens.slice(at + 1), '') }
 }
 
 /**

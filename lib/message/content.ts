@@ -36,19 +36,23 @@ export interface Content {
  * @param digest whether it is a part of a multipart/digest, which is a message unless it says otherwise
  */
 export function readContent(header: HeaderBlock, digest = false): Content {
-  const given: Record<string, string> = {}
+  const given = new Map<string, string>()
   for (const field of header.fields)
-    if (field.key.startsWith('content-')) given[field.key] ??= header.binary(field).slice(0, longestValue)
-  const disposition = parseParameterised(given['content-disposition'] ?? '')
+    if (field.key.startsWith('content-') && !given.has(field.key))
+      given.set(field.key, header.binary(field).slice(0, longestValue))
+  const { type, subtype, parameters } = parseContentType(given.get('content-type'), digest)
+  const disposition = parseParameterised(given.get('content-disposition') ?? '')
   return {
-    ...parseContentType(given['content-type'], digest),
-    encoding: parseParameterised(given['content-transfer-encoding'] ?? '').value || '7bit',
-    id: given['content-id'],
-    description: given['content-description'],
-    md5: given['content-md5'],
+    type,
+    subtype,
+    parameters,
+    encoding: parseParameterised(given.get('content-transfer-encoding') ?? '').value || '7bit',
+    id: given.get('content-id'),
+    description: given.get('content-description'),
+    md5: given.get('content-md5'),
     disposition: disposition.value === '' ? undefined : disposition,
-    languages: readLanguages(given['content-language'] ?? ''),
-    location: given['content-location']?.replace(/\s+/g, ''),
+    languages: readLanguages(given.get('content-language') ?? ''),
+    location: given.get('content-location')?.replace(/\s+/g, ''),
   }
 }
 
@@ -69,8 +73,11 @@ export function parseContentType(
   return { type: 'text', subtype: 'plain', parameters: [{ name: 'charset', value: 'us-ascii' }] }
 }
 
+const none: readonly string[] = []
+
 /** The languages of Content-Language (RFC 3282), as written. */
-function readLanguages(text: string): string[] {
+function readLanguages(text: string): readonly string[] {
+  if (text === '') return none
   return text
     .replace(/\([^()]*\)/g, '')
     .split(/[\s,;]+/)

@@ -127,13 +127,13 @@ function endOfLine(text: string, at: number): number {
 
 /** Reads the field at `at` of a header that starts at `offset` in its buffer. */
 function readField(text: string, at: number, lineEnd: number, end: number, offset: number): HeaderField {
-  const place = { start: offset + at, end: offset + end }
+  const start = offset + at
   const colon = text.slice(at, Math.min(lineEnd, at + longestName)).indexOf(':')
-  if (colon < 0) return { name: '', key: '', valueStart: place.start, ...place }
+  if (colon < 0) return { name: '', key: '', start, valueStart: start, end: offset + end }
   let length = colon
   while (length > 0 && isSpace(text.charCodeAt(at + length - 1))) length--
   const name = text.slice(at, at + length)
-  return { name, key: name.toLowerCase(), valueStart: place.start + colon + 1, ...place }
+  return { name, key: name.toLowerCase(), start, valueStart: start + colon + 1, end: offset + end }
 }
 
 function isSpace(code: number): boolean {

@@ -104,8 +104,7 @@ class Scanner {
     else if (!ended) ended = this.#skipBody()
 
     const body = this.#endOfBody(Math.max(bodyStart, (message ?? parts.at(-1))?.bodyEnd ?? 0), ended)
-    const part = {
-      ...content,
+    const part = makePart(content, {
       header,
       start,
       bodyStart,
@@ -115,7 +114,7 @@ class Scanner {
       lines: body.lines - counted.lines,
       parts,
       message,
-    }
+    })
     return { part, ended }
   }
 
@@ -210,6 +209,31 @@ class Scanner {
     }
     if (index < 0) return undefined
     return { index, closing: octets[at + longest] === DASH && octets[at + longest + 1] === DASH }
+  }
+}
+
+/** Copies field by field: spreading an object of this size takes V8 as long as scanning the part. */
+function makePart(content: Content, place: Omit<Part, keyof Content>): Part {
+  return {
+    type: content.type,
+    subtype: content.subtype,
+    parameters: content.parameters,
+    encoding: content.encoding,
+    id: content.id,
+    description: content.description,
+    md5: content.md5,
+    disposition: content.disposition,
+    languages: content.languages,
+    location: content.location,
+    header: place.header,
+    start: place.start,
+    bodyStart: place.bodyStart,
+    bodyEnd: place.bodyEnd,
+    headerBareLf: place.headerBareLf,
+    bodyBareLf: place.bodyBareLf,
+    lines: place.lines,
+    parts: place.parts,
+    message: place.message,
   }
 }
 
