@@ -53,7 +53,8 @@ export class Dovecot {
       mkdirSync(home, { recursive: true })
       chownSync(home, mailUser, mailUser)
     }
-    await run('/usr/sbin/dovecot', ['-c', join(directory, 'dovecot.conf')])
+    // It goes on in the background, and would keep pipes of ours open.
+    spawnSync('/usr/sbin/dovecot', ['-c', join(directory, 'dovecot.conf')], { stdio: 'ignore' })
     await until(() => dovecot.pid > 0)
     return dovecot
   }
