@@ -9,6 +9,21 @@ export class LineEnds {
 
   /** @returns the octets to store; a view of memory of its own, never of the chunk */
   convert(chunk: Uint8Array): Buffer {
+    return this.#pendingCr || this.#previous === 13 || chunk.includes(13)
+      ? this.#convertEach(chunk)
+      : this.#copy(chunk)
+  }
+
+  /** What most chunks need, and many times quicker: no CR is there. */
+  #copy(chunk: Uint8Array): Buffer {
+    let bareLf = 0
+    for (let at = chunk.indexOf(10); at >= 0; at = chunk.indexOf(10, at + 1)) bareLf++
+    if (chunk.length > 0) this.#previous = chunk[chunk.length - 1]!
+    this.#count(chunk.length, bareLf)
+    return Buffer.from(chunk)
+  }
+
+  #convertEach(chunk: Uint8Array): Buffer {
     const out = Buffer.allocUnsafe(chunk.length + 1)
     let at = 0
     let bareLf = 0

@@ -5,7 +5,17 @@
  * {@link cleanTmp}); the file in some of the new/ (a crash between two links: the sender had no answer, sends again,
  * and those get it twice); the file in all of them and synced (the delivery has returned).
  */
-import { closeSync, fsync, linkSync, openSync, promises, renameSync, unlinkSync, utimesSync } from 'node:fs'
+import {
+  closeSync,
+  fsync,
+  linkSync,
+  open,
+  openSync,
+  promises,
+  renameSync,
+  unlinkSync,
+  utimesSync,
+} from 'node:fs'
 import { promisify } from 'node:util'
 import { closeQuietly, syncDirectory, writeAllSync, writeSynced } from '../sys/atomic.js'
 import { errorCode, isMissing, MailError, TemporaryError } from '../sys/error.js'
@@ -13,6 +23,8 @@ import { LineEnds } from './lines.js'
 import { uniqueName, withSizes } from './name.js'
 
 const sync = promisify(fsync)
+/** Off the event loop: to make a name may wait for the file system's journal, and longer than anything else here. */
+const openLater = promisify(open)
 
 /** Octets gathered before they are written. */
 const bufferSize = 65_536
@@ -47,6 +59,8 @@ export class Delivery {
   #waiting: Buffer[] = []
   #waitingSize = 0
   #state: 'open' | 'written' | 'ended' = 'open'
+  /** Whether the file has left tmp/. */
+  #moved = false
 
   private constructor(maildir: string, unique: string, fd: number) {
     this.#maildir = maildir
@@ -62,13 +76,13 @@ export class Delivery {
   static async begin(maildir: string): Promise<Delivery> {
     const unique = uniqueName()
     try {
-      return new Delivery(maildir, unique, openSync(`${maildir}/tmp/${unique}`, 'wx', 0o600))
+      return new Delivery(maildir, unique, await openLater(`${maildir}/tmp/${unique}`, 'wx', 0o600))
     } catch (error) {
       if (!isMissing(error)) throw refusal(maildir, error)
     }
     await makeMaildir(maildir)
     try {
-      return new Delivery(maildir, unique, openSync(`${maildir}/tmp/${unique}`, 'wx', 0o600))
+      return new Delivery(maildir, unique, await openLater(`${maildir}/tmp/${unique}`, 'wx', 0o600))
     } catch (error) {
       throw refusal(maildir, error)
     }
@@ -104,7 +118,8 @@ export class Delivery {
 
   #flush(): void {
     try {
-      for (const octets of this.#waiting) writeAllSync(this.#fd, octets)
+      const [first, ...more] = this.#waiting
+      if (first) writeAllSync(this.#fd, more.length > 0 ? Buffer.concat(this.#waiting) : first)
       this.#waiting = []
       this.#waitingSize = 0
     } catch (error) {
@@ -170,16 +185,19 @@ export class Delivery {
     const unique = withSizes(this.#unique, storedSize, size)
     const name = flags === undefined ? unique : `${unique}:2,${[...new Set(flags)].sort().join('')}`
     const path = `${maildir}/${folder}/${name}`
-    const place = () =>
-      count === 1 && maildir === this.#maildir
-        ? renameSync(this.temporary, path)
-        : linkOrCopy(this.temporary, maildir, path)
+    const place = async () => {
+      if (count > 1 || maildir !== this.#maildir) await linkOrCopy(this.temporary, maildir, path)
+      else {
+        renameSync(this.temporary, path)
+        this.#moved = true
+      }
+    }
     try {
       await place()
     } catch (error) {
       if (!isMissing(error)) throw refusal(maildir, error)
       await makeMaildir(maildir)
-      await Promise.resolve().then(place).catch(rethrowAs(maildir))
+      await place().catch(rethrowAs(maildir))
     }
     return { maildir, folder, name, storedSize, size }
   }
@@ -189,7 +207,7 @@ export class Delivery {
     if (this.#state === 'open') closeQuietly(this.#fd)
     this.#state = 'ended'
     this.#waiting = []
-    remove(this.temporary)
+    if (!this.#moved) remove(this.temporary)
   }
 }
 
