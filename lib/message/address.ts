@@ -3,6 +3,7 @@
  * and have none, missing commas and brackets, words that are no address at all. Parsing takes time in proportion
  * to the text and never throws. Names are left as written, encoded words and all: see decodeWords() of words.ts.
  */
+import { type Token, Tokens } from './address-tokens.js'
 import { encodePhrase } from './encode.js'
 
 export interface Address {
@@ -68,24 +69,12 @@ function quote(text: string): string {
   return `"${text.replace(/[\x00-\x1f\x7f]+/g, ' ').replace(/["\\]/g, '\\$&')}"`
 }
 
-interface Token {
-  readonly kind: 'word' | 'quoted' | '.' | '@' | ',' | ';' | ':' | '<' | '>'
-  readonly text: string
-  /** Whether white space or a comment came before it. */
-  readonly space: boolean
-}
-
 class ListParser {
-  readonly #text: string
-  #at = 0
-  /** Openings that were found to have no end: from then on they are characters like others, so time stays linear. */
-  readonly #endless = new Set<string>()
-  /** The first comment of the present item. */
-  #comment: string | undefined
+  readonly #tokens: Tokens
   readonly #items: ListItem[] = []
 
   constructor(text: string) {
-    this.#text = text
+    this.#tokens = new Tokens(text)
   }
 
   parse(): ListItem[] {
@@ -94,7 +83,7 @@ class ListParser {
     let after: Token[] = []
     let inGroup = false
     for (;;) {
-      const token = this.#next()
+      const token = this.#tokens.next()
       if (!token || token.kind === ',' || token.kind === ';') {
         this.#add(words, angle)
         words = []
@@ -104,8 +93,8 @@ class ListParser {
         if (token?.kind === ';') inGroup = false
         if (!token) return this.#items
       } else if (token.kind === ':' && !inGroup && !angle && !words.some(word => word.kind === '@')) {
-        this.#items.push({ group: phrase(words) })
-        this.#comment = undefined
+        this.#items.push({ group: phrase(words) ?? '' })
+        this.#tokens.takeComment()
         words = []
         inGroup = true
       } else if (token.kind === '<') {
@@ -125,12 +114,12 @@ class ListParser {
   #angle(): Token[] {
     const tokens: Token[] = []
     for (;;) {
-      const before = this.#at
-      const token = this.#next()
+      const before = this.#tokens.at
+      const token = this.#tokens.next()
       const routed = tokens[0]?.kind === '@'
       if (!token || token.kind === '>') return tokens
       if (token.kind === '<' || (token.kind === ',' && !routed)) {
-        this.#at = before
+        this.#tokens.at = before
         return tokens
       }
       tokens.push(token)
@@ -138,8 +127,7 @@ class ListParser {
   }
 
   #add(words: Token[], angle: Token[] | undefined): void {
-    const comment = this.#comment
-    this.#comment = undefined
+    const comment = this.#tokens.takeComment()
     if (angle) {
       const colon = angle[0]?.kind === '@' ? angle.findIndex(token => token.kind === ':') : -1
       const route = colon < 0 ? undefined : joined(angle.slice(0, colon), '')
@@ -149,109 +137,6 @@ class ListParser {
       this.#items.push(address(spec, phrase(name) ?? comment, undefined))
     }
   }
-
-  #next(): Token | undefined {
-    const text = this.#text
-    let space = false
-    for (let kind: number; this.#at < text.length; ) {
-      kind = kinds[text.charCodeAt(this.#at)] ?? WORD
-      if (kind === SPACE) {
-        space = true
-        this.#at++
-      } else if (kind === SPECIAL) {
-        const char = text[this.#at++] as Token['kind']
-        return { kind: char, text: char, space }
-      } else if (kind === WORD) return { kind: 'word', text: this.#word(), space }
-      else {
-        const opened = this.#opened(space)
-        if (opened) return opened
-        space ||= kind === COMMENT
-      }
-    }
-    return undefined
-  }
-
-  /** A run of word characters; an encoded word is one, even with a comma that RFC 2047 §5 does not allow in it. */
-  #word(): string {
-    const text = this.#text
-    const start = this.#at
-    let at = start
-    if (text.startsWith('=?', start)) {
-      encodedWord.lastIndex = start
-      at += encodedWord.exec(text)?.[0].length ?? 0
-    }
-    if (at === start) for (at++; at < text.length && (kinds[text.charCodeAt(at)] ?? WORD) === WORD; ) at++
-    this.#at = at
-    return text.slice(start, at)
-  }
-
-  /** Reads a quoted string, a comment or an address literal. An opening without an end is passed over. */
-  #opened(space: boolean): Token | undefined {
-    const start = this.#at
-    const char = this.#text[start]
-    if (char === '(' && this.#skipComment()) return undefined
-    this.#at++
-    if (char === '"') {
-      const end = this.#endOf('"', '"')
-      if (end > 0) return { kind: 'quoted', text: unquote(this.#text.slice(start + 1, end)), space }
-    } else if (char === '[') {
-      const end = this.#endOf('[', ']')
-      if (end > 0) return { kind: 'word', text: this.#text.slice(start, end + 1), space }
-    }
-    return undefined
-  }
-
-  /** Goes after the next closing character. @returns its offset, or 0 when there is none */
-  #endOf(open: string, close: string): number {
-    if (this.#endless.has(open)) return 0
-    for (let at = this.#at; at < this.#text.length; at++) {
-      const char = this.#text[at]
-      if (char === '\\') at++
-      else if (char === close) {
-        this.#at = at + 1
-        return at
-      }
-    }
-    this.#endless.add(open)
-    return 0
-  }
-
-  /** Goes after a comment and keeps its text. @returns whether there was one */
-  #skipComment(): boolean {
-    if (this.#endless.has('(')) return false
-    let depth = 0
-    for (let at = this.#at; at < this.#text.length; at++) {
-      const char = this.#text[at]
-      if (char === '\\') at++
-      else if (char === '(') depth++
-      else if (char === ')' && --depth === 0) {
-        this.#comment ??= unquote(this.#text.slice(this.#at + 1, at)).trim() || undefined
-        this.#at = at + 1
-        return true
-      }
-    }
-    this.#endless.add('(')
-    return false
-  }
-}
-
-const encodedWord = /=\?[^?\s]+\?[bq]\?[^?\s]*\?=/iy
-
-const WORD = 0
-const SPACE = 1
-const SPECIAL = 2
-const OPENING = 3
-const COMMENT = 4
-/** What a character begins, by its code; beyond ASCII all are of words. */
-const kinds = new Uint8Array(128)
-for (const char of '\t\n\v\f\r ') kinds[char.charCodeAt(0)] = SPACE
-for (const char of '.@,;:<>') kinds[char.charCodeAt(0)] = SPECIAL
-for (const char of '"[\\') kinds[char.charCodeAt(0)] = OPENING
-kinds['('.charCodeAt(0)] = COMMENT
-
-function unquote(text: string): string {
-  const line = text.replace(/\r?\n/g, '')
-  return line.includes('\\') ? line.replace(/\\(.)/gs, '$1') : line
 }
 
 /** Text of tokens, with `between` where white space stood between two of them. */

@@ -1,4 +1,6 @@
 /** The header of a message or of a MIME part: its fields in order, with their places (RFC 5322 §2.2, §3.6). */
+import { isUtf8 } from 'node:buffer'
+
 const CR = 13
 const LF = 10
 const SP = 32
@@ -59,8 +61,8 @@ export class HeaderBlock {
   value(field: HeaderField): string {
     const binary = this.binary(field)
     if (!/[\x80-\xff]/.test(binary)) return binary
-    const text = Buffer.from(binary, 'latin1').toString('utf8')
-    return text.includes('\ufffd') ? binary : text
+    const octets = Buffer.from(binary, 'latin1')
+    return isUtf8(octets) ? octets.toString('utf8') : binary
   }
 
   /** A field's value, unfolded and without space around it, one character an octet. */

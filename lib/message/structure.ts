@@ -96,8 +96,8 @@ class Scanner {
 
     const parts: Part[] = []
     let message: Part | undefined
-    const opens = !ended && depth < this.#maxDepth
-    const boundary = opens ? boundaryOf(content) : undefined
+    const opens = depth < this.#maxDepth
+    const boundary = opens && !ended ? boundaryOf(content) : undefined
     if (boundary) ended = this.#multipart(boundary, content.subtype === 'digest', depth, parts)
     else if (opens && this.#partsLeft > 0 && holdsMessage(content))
       ({ part: message, ended } = this.#entity(false, depth + 1))
@@ -124,7 +124,9 @@ class Scanner {
     let ended = this.#skipBody()
     while (ended?.index === own && !ended.closing) {
       this.#skipLine()
-      if (this.#partsLeft > 0) {
+      // A boundary line that the message's end cuts off opens no part.
+      if (this.#octets[this.#at - 1] !== LF) ended = undefined
+      else if (this.#partsLeft > 0) {
         const inner = this.#entity(digest, depth + 1)
         parts.push(inner.part)
         ended = inner.ended

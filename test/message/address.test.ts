@@ -48,6 +48,7 @@ const lists = [
   ],
   ['undisclosed-recipients:;', '(NIL NIL "undisclosed-recipients" NIL)(NIL NIL NIL NIL)'],
   ['A:;, B: x@y;', '(NIL NIL "A" NIL)(NIL NIL NIL NIL)(NIL NIL "B" NIL)(NIL NIL "x" "y")(NIL NIL NIL NIL)'],
+  [': x@y;', '(NIL NIL "" NIL)(NIL NIL "x" "y")(NIL NIL NIL NIL)'],
   ['Unclosed: x@y', '(NIL NIL "Unclosed" NIL)(NIL NIL "x" "y")(NIL NIL NIL NIL)'],
   // What the world sends
   ['root (Cron Daemon)', '("Cron Daemon" NIL "root" "")'],

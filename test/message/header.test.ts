@@ -31,6 +31,7 @@ test('all() gives every field of a name in order', () =>
 
 test('8-bit values are UTF-8 when they are valid UTF-8, else Latin-1', () => {
   assert.equal(readHeader(Buffer.from('Subject: 안녕\n\n')).first('subject'), '안녕')
+  assert.equal(readHeader(Buffer.from('Subject: \ufffd한\n\n')).first('subject'), '\ufffd한')
   assert.equal(read('Subject: caf\xe9\n\n').first('subject'), 'café')
 })
 

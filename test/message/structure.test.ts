@@ -222,6 +222,17 @@ test('the number of parts is bounded: further boundaries are passed over', () =>
   assert.equal(scanMessage(octets, { parts: 3 }).parts.length, 2)
 })
 
+test('a boundary line that the end cuts off opens no part, one with its line end does', () => {
+  const head = 'Content-Type: multipart/mixed; boundary=a\n\n'
+  assert.equal(scanMessage(Buffer.from(`${head}--a\n\nx\n--a`)).parts.length, 1)
+  assert.equal(scanMessage(Buffer.from(`${head}--a\n\nx\n--a\n`)).parts.length, 2)
+})
+
+test('a message part whose header a boundary ends holds an empty message', () => {
+  const octets = Buffer.from('Content-Type: multipart/digest; boundary=a\n\n--a\n--a--\n')
+  assert.equal(scanMessage(octets).parts[0]?.message?.type, 'text')
+})
+
 test('a boundary of too many octets is none', () => {
   const octets = Buffer.from(
     `Content-Type: multipart/mixed; boundary=${'a'.repeat(2000)}\n\n--${'a'.repeat(2000)}\n`,
