@@ -33,6 +33,8 @@ export interface Command {
   readonly commands?: readonly Command[]
   /** Writes nothing to standard output, so that what guards it need not be loaded. */
   readonly silent?: boolean
+  /** Reads arguments that are not as ours usually are, sendmail's; undefined for a wrong call. */
+  readonly parse?: (argv: readonly string[]) => Pick<Call, 'values' | 'operands'> | undefined
   readonly run?: (call: Call) => Promise<number | undefined>
 }
 
@@ -51,6 +53,7 @@ export function command<const O extends Options>(definition: {
   readonly options: O
   readonly operands?: string
   readonly silent?: boolean
+  readonly parse?: (argv: readonly string[]) => Pick<Call, 'values' | 'operands'> | undefined
   readonly run: (
     call: Omit<Call, 'values'> & { readonly values: Values<O> },
   ) => Promise<number | undefined> | Promise<void>

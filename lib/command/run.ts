@@ -35,7 +35,7 @@ function choose(command: Command, argv: readonly string[]): [Command, string, re
 }
 
 async function call(command: Command, path: string, argv: readonly string[]): Promise<number> {
-  const parsed = parse(command, argv)
+  const parsed = command.parse ? withConfig(command.parse(argv)) : parse(command, argv)
   if (parsed?.values['version']) {
     process.stdout.write(`${path.split(' ')[0]} (Postern) ${version}\n`)
     return exits.ok
@@ -63,11 +63,16 @@ function parse(command: Command, argv: readonly string[]): Call | undefined {
       if ('multiple' in option && option.multiple) values[name as never] ??= [] as never
       else if (option.type === 'boolean') values[name as never] ??= false as never
     }
-    const config = values.config ?? process.env['POSTERN_CONFIG'] ?? '/etc/postern/mail.toml'
-    return { values, operands: positionals, config }
+    return withConfig({ values, operands: positionals })
   } catch {
     return undefined
   }
+}
+
+function withConfig(parsed: Pick<Call, 'values' | 'operands'> | undefined): Call | undefined {
+  const named = parsed?.values['config']
+  const config = typeof named === 'string' ? named : process.env['POSTERN_CONFIG']
+  return parsed && { ...parsed, config: config ?? '/etc/postern/mail.toml' }
 }
 
 /** A MailError explains itself; anything else is a bug, whose stack helps to mend it. */

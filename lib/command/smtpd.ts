@@ -14,12 +14,13 @@ import type { Log } from '../sys/log.js'
 import { Networks } from '../sys/sockets.js'
 import { daemonCommand } from './daemon.js'
 import type { Parts } from './parts.js'
+import { outgoing } from './relay-outgoing.js'
 import type { Door, Service } from './service.js'
 
 /** What the service reaches besides local mailboxes. */
 export interface SmtpdOptions {
-  /** Makes the way to other domains of a configuration; there is none unless given. */
-  readonly relay?: (parts: Parts, log: Log) => Relay
+  /** Makes the way to other domains that the configuration gives, if it does; there is none unless given. */
+  readonly relay?: (parts: Parts, log: Log) => Relay | undefined
 }
 
 /** The service, with a relay or without. */
@@ -27,7 +28,7 @@ export function smtpdService(options: SmtpdOptions = {}): Service<'smtpd'> {
   return {
     name: 'smtpd',
     start(parts, log) {
-      const backends = new Backends(parts, log, options.relay?.(parts, log))
+      const backends = new Backends(parts, log, () => options.relay?.(parts, log))
       return {
         busy: '421 4.7.0 Too many connections; try again later\r\n',
         serve: (connection, sessionLog, door) =>
@@ -37,7 +38,11 @@ export function smtpdService(options: SmtpdOptions = {}): Service<'smtpd'> {
   }
 }
 
-export const smtpd = daemonCommand('mail-smtpd', 'Take mail in by SMTP and LMTP', smtpdService())
+export const smtpd = daemonCommand(
+  'mail-smtpd',
+  'Take mail in by SMTP and LMTP',
+  smtpdService({ relay: outgoing }),
+)
 
 function optionsOf(
   { hostname, smtpd }: Config,
@@ -61,10 +66,10 @@ function optionsOf(
 class Backends {
   readonly #parts: Parts
   readonly #log: Log
-  readonly #relay: Relay | undefined
+  readonly #relay: () => Relay | undefined
   readonly #known = new WeakMap<SmtpListenerConfig, { basis: readonly unknown[]; submission: Submission }>()
 
-  constructor(parts: Parts, log: Log, relay: Relay | undefined) {
+  constructor(parts: Parts, log: Log, relay: () => Relay | undefined) {
     this.#parts = parts
     this.#log = log
     this.#relay = relay
@@ -83,6 +88,7 @@ class Backends {
   #make(listener: SmtpListenerConfig): Submission {
     const { config, logins, aliases } = this.#parts
     const { senders, recipients, protocol, trusted } = listener
+    const relay = this.#relay()
     return new Submission({
       hostname: config.hostname,
       domain: config.domains[0] as string,
@@ -96,7 +102,7 @@ class Backends {
       ...(recipients ? { allowsRecipient: address => fitsPattern(recipients, address) } : {}),
       mayAlsoSendAs: (user, address) => fitsPattern(extraSenders(config, user), address),
       deliver: (to, message, head) => deliverTo(to, message, head, this.#log),
-      ...(this.#relay ? { relay: this.#relay } : {}),
+      ...(relay ? { relay } : {}),
     })
   }
 }

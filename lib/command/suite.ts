@@ -1,4 +1,5 @@
 /** mail-suite: every enabled daemon of one configuration in one process. */
+import { existsSync } from 'node:fs'
 import { loadConfig } from '../config/load.js'
 import { exits, MailError } from '../sys/error.js'
 import { serve } from './daemon.js'
@@ -6,14 +7,17 @@ import { listenersOf } from './doors.js'
 import { imapService } from './imapd.js'
 import { type Command, command } from './options.js'
 import { pop3Service } from './pop3d.js'
+import { relayService } from './relay.js'
+import { outgoing } from './relay-outgoing.js'
 import type { Service } from './service.js'
 import { smtpdService } from './smtpd.js'
 
 /** The daemons there are. */
 const services: readonly Service[] = [
-  smtpdService() as Service,
+  smtpdService({ relay: outgoing }) as Service,
   imapService as Service,
   pop3Service as Service,
+  relayService as Service,
 ]
 
 export const suite: Command = command({
@@ -36,10 +40,12 @@ export const suite: Command = command({
     if (values.state !== undefined || values['port-offset'] !== undefined)
       throw new MailError('--state and --port-offset go with --demo', { exit: exits.usage })
     const checked = await loadConfig(config)
-    const enabled = services.filter(({ name }) => listenersOf(checked, name).length > 0)
-    if (enabled.length === 0)
+    const servers = services.filter(({ name }) => listenersOf(checked, name).length > 0)
+    if (servers.length === 0)
       throw new MailError(`${config} names no listener, so there is nothing to serve`, { exit: exits.config })
-    return serve({ services: enabled, file: config })
+    // Without a relay the queue is there when mail-send has put something into it.
+    const sends = checked.relay !== undefined || existsSync(checked.queue.directory)
+    return serve({ services: sends ? [...servers, relayService] : servers, file: config })
   },
 })
 

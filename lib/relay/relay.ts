@@ -87,11 +87,15 @@ export class Relay {
     this.#watchNetwork()
   }
 
-  /** Does what is due now, each destination that cannot be reached being tried once, and returns. */
-  async once(): Promise<void> {
+  /**
+   * Does what is due now, each destination that cannot be reached being tried once, and returns.
+   *
+   * @param all whether what is not due yet counts as due
+   */
+  async once(all = false): Promise<void> {
     await this.#sweep()
     await this.#collect()
-    await this.#lookThrough()
+    await (all ? this.flush() : this.#lookThrough())
     await this.settled()
     await this.stop(0)
   }

@@ -1,0 +1,5 @@
+#!/usr/bin/env node
+import { relay } from '../lib/command/relay.js'
+import { run } from '../lib/command/run.js'
+
+void run(relay)
