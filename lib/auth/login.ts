@@ -7,7 +7,7 @@ import { Gate, type GateOptions, type Origin, type Visit } from './gate.js'
 import { Memory } from './memory.js'
 import { fold } from './name.js'
 import { isSlow } from './password.js'
-import { type CramKey, cramOf, installationSecret, madeUpKeys, scramOf } from './proof.js'
+import { apopOf, type CramKey, cramOf, installationSecret, madeUpKeys, scramOf } from './proof.js'
 import type { ScramKeys } from './schemes.js'
 import type { Password, User, Users } from './users.js'
 import { Uses } from './uses.js'
@@ -31,6 +31,8 @@ export interface LoginVerifier {
   password(user: string, password: string): Promise<User>
   scram(user: string): Promise<Attempt<ScramKeys>>
   cram(user: string): Promise<Attempt<readonly CramKey[]>>
+  /** For POP3's APOP: computes the digest of a banner (RFC 1939 §7); only passwords kept in the clear can. */
+  apop(user: string): Promise<Attempt<readonly CramKey[]>>
 }
 
 export interface LoginsOptions extends GateOptions {
@@ -108,7 +110,8 @@ export class Logins {
     return {
       password: (user, password) => this.verify({ ...origin, user, password }),
       scram: user => this.#scram(this.#caller(origin, user)),
-      cram: user => this.#cram(this.#caller(origin, user)),
+      cram: user => this.#digestOf(this.#caller(origin, user), 'cram', cramOf),
+      apop: user => this.#digestOf(this.#caller(origin, user), 'apop', apopOf),
     }
   }
 
@@ -163,16 +166,20 @@ export class Logins {
     }
   }
 
-  async #cram(caller: Caller): Promise<Attempt<readonly CramKey[]>> {
+  async #digestOf(
+    caller: Caller,
+    how: 'cram' | 'apop',
+    keysOf: (passwords: readonly Password[]) => CramKey[],
+  ): Promise<Attempt<readonly CramKey[]>> {
     const { visit, user } = caller
     if (visit.isRefused()) return visit.refuse()
-    const keys = cramOf(caller.passwords)
+    const keys = keysOf(caller.passwords)
     return {
       keys,
-      refuse: () => visit.fail(user ? (keys.length > 0 ? 'wrong-proof' : 'no-cram-keys') : 'unknown-user'),
+      refuse: () => visit.fail(user ? (keys.length > 0 ? 'wrong-proof' : `no-${how}-keys`) : 'unknown-user'),
       accept: async () => {
         if (visit.isRefused()) return visit.refuse()
-        return user ? this.#accept(caller, user, undefined, 'cram') : visit.fail('wrong-proof')
+        return user ? this.#accept(caller, user, undefined, how) : visit.fail('wrong-proof')
       },
     }
   }

@@ -105,6 +105,12 @@ export function cramStates(stored: string): Buffer | undefined {
   return name === 'CRAM-MD5' || name === 'HMAC-MD5' ? data : undefined
 }
 
+/** A password that is stored in the clear; undefined for one that is hashed. @throws UnusablePassword */
+export function plainPassword(stored: string): Buffer | undefined {
+  const { scheme, data } = parse(stored)
+  return scheme.plain ? data : undefined
+}
+
 function find(name: string): Scheme | undefined {
   return Object.hasOwn(schemes, name) ? schemes[name] : undefined
 }

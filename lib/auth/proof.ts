@@ -2,7 +2,7 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { hmacMd5 } from './md5.js'
-import { cramStates, scramKeys } from './password.js'
+import { cramStates, plainPassword, scramKeys } from './password.js'
 import { type ScramKeys, scramRounds } from './schemes.js'
 import type { Password } from './users.js'
 
@@ -24,6 +24,14 @@ export function cramOf(passwords: readonly Password[]): CramKey[] {
     .map(password => usable(() => cramStates(password.stored)))
     .filter(states => states !== undefined)
     .map(states => challenge => hmacMd5(states, challenge))
+}
+
+/** The same for APOP, whose digest is MD5 of the banner and then the password itself (RFC 1939 §7). */
+export function apopOf(passwords: readonly Password[]): CramKey[] {
+  return passwords
+    .map(password => usable(() => plainPassword(password.stored)))
+    .filter(secret => secret !== undefined)
+    .map(secret => banner => createHash('md5').update(banner).update(secret).digest())
 }
 
 /** A password that is broken in the file has no keys; whoever logs in with it by password sees it in the log. */

@@ -1,6 +1,8 @@
 /** mail-pop3d: POP3 over the users' INBOXes. */
+import type { Origin } from '../auth/gate.js'
 import type { User } from '../auth/users.js'
 import { servePop3 } from '../pop3/server.js'
+import type { Pop3Verifier } from '../pop3/session.js'
 import { openMaildrop } from '../serve/pop3.js'
 import type { Log } from '../sys/log.js'
 import { daemonCommand } from './daemon.js'
@@ -23,7 +25,7 @@ export const pop3Service: Service<'pop3d'> = {
             return door.identity
           },
           mechanisms: parts.config.login.mechanisms,
-          verifier: origin => parts.logins.verifier({ ...origin, protocol: 'pop3' }),
+          verifier: origin => verifierOf(parts, origin),
           open: user => openMaildrop(user, maildropOptions(parts, log)),
           name: user => user.name,
           timeout: parts.config.pop3d.timeout,
@@ -31,6 +33,12 @@ export const pop3Service: Service<'pop3d'> = {
         log,
       ),
   }),
+}
+
+/** APOP is no SASL mechanism, but is asked for in the same place. */
+function verifierOf(parts: Parts, origin: Omit<Origin, 'protocol'>): Pop3Verifier<User> {
+  const { apop, ...verifier } = parts.logins.verifier({ ...origin, protocol: 'pop3' })
+  return parts.config.login.mechanisms.includes('APOP') ? { ...verifier, apop } : verifier
 }
 
 function maildropOptions(parts: Parts, log: Log) {

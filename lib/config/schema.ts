@@ -27,7 +27,8 @@ import {
 
 type Placed = ReturnType<typeof placed>
 
-const mechanism = oneOf('PLAIN', 'LOGIN', 'SCRAM-SHA-256', 'CRAM-MD5', 'XOAUTH2', 'OAUTHBEARER')
+/** APOP is POP3's own, and needs passwords in the clear. */
+const mechanism = oneOf('PLAIN', 'LOGIN', 'SCRAM-SHA-256', 'CRAM-MD5', 'XOAUTH2', 'OAUTHBEARER', 'APOP')
 const tlsMode = oneOf('implicit', 'required', 'offered', 'off')
 const tlsVersion = oneOf('TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3')
 

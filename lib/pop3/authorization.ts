@@ -1,7 +1,7 @@
 /** The commands of the AUTHORIZATION state: who is there, and over which line. */
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
 import { describe, MailError } from '../sys/error.js'
-import { authenticate, mechanisms, SaslError } from '../wire/sasl.js'
+import { type Attempt, authenticate, mechanisms, SaslError } from '../wire/sasl.js'
 import { startTls, tlsName } from '../wire/tls.js'
 import type { Pop3Session } from './session.js'
 
@@ -30,17 +30,18 @@ export async function pass<User>(session: Pop3Session<User>, argument: string): 
   await logIn(session, () => session.verifier.password(name, argument))
 }
 
-/** RFC 1939 §7: APOP, where the configuration keeps secrets that allow it. */
+/** RFC 1939 §7: APOP, where the configuration asks for it; it proves a password that is stored in the clear. */
 export async function apop<User>(session: Pop3Session<User>, argument: string): Promise<void> {
   const { verifier, banner } = session
-  const [, name, digest] = /^(.+) ([0-9a-f]{32})$/.exec(argument) ?? []
+  const [, name, hex = ''] = /^(.+) ([0-9a-f]{32})$/.exec(argument) ?? []
   if (!verifier.apop || banner === undefined) return session.refuse('APOP is not offered here')
-  if (name === undefined || digest === undefined) return session.refuse('APOP needs a name and an MD5 digest')
-  const matches = (secret: string) => {
-    const own = createHash('md5').update(banner).update(secret).digest()
-    return timingSafeEqual(own, Buffer.from(digest, 'hex'))
-  }
-  await logIn(session, async () => (await verifier.apop?.(name, matches)) as User)
+  if (name === undefined) return session.refuse('APOP needs a name and an MD5 digest')
+  await logIn(session, async () => {
+    const attempt = (await verifier.apop?.(name)) as Attempt<readonly ((banner: Buffer) => Buffer)[], User>
+    const digest = Buffer.from(hex, 'hex')
+    const right = attempt.keys.filter(key => timingSafeEqual(key(Buffer.from(banner)), digest)).length > 0
+    return right ? attempt.accept() : attempt.refuse()
+  })
 }
 
 /** RFC 5034: AUTH, with an initial response or without; alone, it lists the mechanisms as old clients expect. */

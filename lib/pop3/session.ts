@@ -3,7 +3,7 @@ import type { Log } from '../sys/log.js'
 import { isLoopback } from '../sys/sockets.js'
 import type { Connection } from '../wire/line.js'
 import type { TlsMode } from '../wire/listener.js'
-import type { Verifier } from '../wire/sasl.js'
+import type { Attempt, Verifier } from '../wire/sasl.js'
 import { type Identity, tlsName } from '../wire/tls.js'
 
 /** RFC 1939 §3; UPDATE is what happens after QUIT and has no commands. */
@@ -42,9 +42,9 @@ export interface Pop3Options<User> {
   readonly timeout?: number
 }
 
+/** Who checks passwords, for APOP too, which is offered where `apop` is there. */
 export interface Pop3Verifier<User> extends Verifier<User> {
-  /** For APOP, which needs the secret itself: absent where APOP is not offered. @throws MailError */
-  apop?(user: string, matches: (secret: string) => boolean): Promise<User>
+  apop?(user: string): Promise<Attempt<readonly ((banner: Buffer) => Buffer)[], User>>
 }
 
 /** One connection's conversation. */

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { Dovecot, mailUser, noDovecot } from '../support/dovecot.js'
 import { fillMaildir } from '../support/generator.js'
 import { type Figure, measure, pssKiB, report } from '../support/measure.js'
-import { makePlace, Program } from '../support/program.js'
+import { makePlace } from '../support/place.js'
+import { Program } from '../support/program.js'
 
 const count = Number(process.argv[2] ?? 5_000)
 const rounds = 5

@@ -6,7 +6,8 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DotDecoder, DotEncoder } from '../../lib/wire/dot.js'
 import { type Load, sendLoad } from '../smtp/sender.js'
-import { makePlace, Program } from '../support/program.js'
+import { makePlace } from '../support/place.js'
+import { Program } from '../support/program.js'
 
 const count = Number(process.argv[2] ?? 2_000)
 const line = `${'x'.repeat(70)}\r\n`

@@ -11,7 +11,8 @@ import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { randomFrom } from '../support/generator.js'
 import { ImapClient } from '../support/imap-client.js'
-import { makePlace, Program } from '../support/program.js'
+import { makePlace } from '../support/place.js'
+import { Program } from '../support/program.js'
 
 const seconds = Number(process.env['SECONDS'] ?? 30)
 const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000)

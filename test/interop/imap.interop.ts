@@ -5,7 +5,8 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
-import { has, makePlace, type Place, Program } from '../support/program.js'
+import { makePlace, type Place } from '../support/place.js'
+import { has, Program } from '../support/program.js'
 import { until } from '../support/world.js'
 
 const run = promisify(execFile)

@@ -5,7 +5,8 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from '
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
-import { has, makePlace, type Place, Program } from '../support/program.js'
+import { makePlace, type Place } from '../support/place.js'
+import { has, Program } from '../support/program.js'
 
 const run = promisify(execFile)
 const options = { env: { ...process.env, LANG: 'C.UTF-8' }, maxBuffer: 1 << 26, timeout: 60_000 }

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { pop3Service } from '../../lib/command/pop3d.js'
 import { endOfTop } from '../../lib/pop3/transaction.js'
@@ -74,3 +77,38 @@ for (const [message, lines, top] of tops)
   test(`endOfTop() ${JSON.stringify(message)} ${lines}`, () => {
     assert.equal(message.slice(0, endOfTop(Buffer.from(message), lines)), top)
   })
+
+test('APOP where the configuration names it proves the secret over the banner (RFC 1939 §7)', async t => {
+  const running = await startService(pop3Service, {
+    configuration: '',
+    login: 'mechanisms = ["PLAIN", "APOP"]',
+  })
+  t.after(running.close)
+  const socket = connect(running.port, '127.0.0.1')
+  const lines = createInterface(socket)[Symbol.asyncIterator]()
+  const next = async () => (await lines.next()).value as string
+  const banner = /<.*>$/.exec(await next())?.[0] ?? ''
+  assert.match(banner, /^<[0-9a-f]+@mail\.ilnmors\.internal>$/)
+  const say = (user: string, secret: string) => {
+    socket.write(
+      `APOP ${user} ${createHash('md5')
+        .update(banner + secret)
+        .digest('hex')}\r\n`,
+    )
+    return next()
+  }
+  assert.match(await say('alice', 'wrong'), /^-ERR \[AUTH\] wrong user or password/)
+  assert.match(await say('nobody', 'wonderland'), /^-ERR \[AUTH\] wrong user or password/)
+  assert.match(await say('alice', 'wonderland'), /^\+OK 0 messages/)
+  socket.destroy()
+})
+
+test('APOP is not offered unless the configuration names it', async t => {
+  const running = await startService(pop3Service)
+  t.after(running.close)
+  const digest = '0'.repeat(32)
+  await play(`S: +OK mail.ilnmors.internal POP3 ready\nC: APOP alice ${digest}\nS: -ERR APOP is not *\n`, {
+    ...stageOf(running),
+    close: () => {},
+  })
+})
