@@ -71,6 +71,9 @@ const pages: Readonly<Record<string, string>> = {
 const meaningless =
   /^(?:|ascii|us-?ascii|ansi_x3\.4-19\d\d|.*(?:unknown|8bit|7bit|default|binary|none).*|base64|hex|internal)$/
 
+/** No charset has a longer name. */
+const longestLabel = 60
+
 /** Charsets in which octets below 128 are not always ASCII. */
 const shifted = /^(?:utf-?(?:7|16|32)|iso-2022|ucs|hz)/
 
@@ -104,11 +107,12 @@ export function decodeUnlabelled(octets: Buffer, hint?: string): string {
 
 /** The charset that a label means; empty when it says nothing. */
 function charsetOf(label: string): string {
+  if (label.length > longestLabel) return ''
   const name = label
     .toLowerCase()
     .replace(/\*.*$/, '') // RFC 2231 §5: a language
     .replace(/^[\s"']+|[\s"']+$/g, '')
-  if (meaningless.test(name) || name.length > 40) return ''
+  if (meaningless.test(name)) return ''
   if (Object.hasOwn(aliases, name)) return aliases[name] ?? ''
   const page = /^(?:x-)?(?:cp|windows|win|ms|ibm)[-_]?(\d{3,5})$/.exec(name)?.[1]
   if (page) return pages[page] ?? (/^125\d$/.test(page) ? `windows-${page}` : `cp${page}`)

@@ -80,23 +80,22 @@ export function encodeParameter(name: string, value: string): string {
 
 /**
  * A whole header field with its line ends, folded at spaces so that lines have 78 characters where the text has
- * spaces enough (RFC 5322 §2.1.1). A word longer than a line stays whole.
+ * spaces enough (RFC 5322 §2.1.1). A word longer than a line stays whole; line ends in the value become spaces, so
+ * that no value adds a field.
  */
 export function foldField(name: string, value: string, lineEnd = '\r\n'): string {
+  const [first = '', ...words] = value
+    .replace(/[\0\r\n]+/g, ' ')
+    .trim()
+    .split(/(?<=\S)(?=[ \t])/)
   const lines: string[] = []
-  let line = `${name}:`
-  for (const word of value.split(/(?=[ \t])/)) {
-    const piece = line.endsWith(':') && lines.length === 0 && !/^[ \t]/.test(word) ? ` ${word}` : word
-    // A line of nothing but space would end the header for some readers.
-    if (
-      line.length + piece.length > 78 &&
-      line.trim() !== `${name}:` &&
-      line.trim() !== '' &&
-      piece.trim() !== ''
-    ) {
+  let line = `${name}: ${first}`
+  // A word comes with the space before it, so no line is nothing but space, which would end the header for some.
+  for (const word of words) {
+    if (line.length + word.length > 78) {
       lines.push(line)
-      line = piece
-    } else line += piece
+      line = word
+    } else line += word
   }
   return [...lines, line].join(lineEnd) + lineEnd
 }

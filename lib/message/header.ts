@@ -73,7 +73,7 @@ export class HeaderBlock {
 
 /** Takes the line ends out of a field's value and the space from around it (RFC 5322 §2.2.3). */
 export function unfold(value: string): string {
-  const line = value.includes('\n') ? value.replace(/\r*\n/g, '') : value
+  const line = value.includes('\n') ? value.replace(/\r?\n/g, '') : value
   let start = 0
   let end = line.length
   while (start < end && isSpace(line.charCodeAt(start))) start++

@@ -16,7 +16,7 @@ export function encodeMutf7(name: string): string {
  */
 export function decodeMutf7(text: string): string | undefined {
   if (/^[\x20-\x25\x27-\x7e]*$/.test(text)) return text
-  const name = text.replace(/&([^-]*)-/g, (_, run: string) => (run === '' ? '&' : decodeRun(run)))
+  const name = text.replace(/&([^&-]*)-/g, (_, run: string) => (run === '' ? '&' : decodeRun(run)))
   return encodeMutf7(name) === text ? name : undefined
 }
 

@@ -77,6 +77,9 @@ test('more fields than are listed still end where the body starts', () => {
   assert.equal(header.bodyStart, 100_001)
 })
 
+test('a run of CRs does not make reading slow', () =>
+  assert.equal(read(`A: b${'\r'.repeat(500_000)}c\n\n`).first('a')?.length, 500_002))
+
 test('any octets: fields touch one another, and findBody() agrees', () => {
   const text = fc.string({ unit: fc.constantFrom('\r', '\n', '\n\n', ' ', 'a', ':', 'From: x\n', '\xff') })
   fc.assert(

@@ -44,6 +44,11 @@ for (const [text, why] of invalid)
 
 test('half a character becomes U+FFFD', () => assert.equal(decodeMutf7(encodeMutf7('a\ud800b')), 'a\ufffdb'))
 
+test('shifts without end do not make decoding slow', () => {
+  assert.equal(decodeMutf7('&'.repeat(300_000)), undefined)
+  assert.equal(decodeMutf7('&A'.repeat(300_000)), undefined)
+})
+
 test('every name survives', () => {
   fc.assert(fc.property(fc.string({ unit: 'binary' }), name => decodeMutf7(encodeMutf7(name)) === name))
   fc.assert(fc.property(fc.string({ unit: 'binary' }), name => /^[\x20-\x7e]*$/.test(encodeMutf7(name))))

@@ -135,6 +135,15 @@ test('foldField() keeps the value and, where there are spaces, its lines short',
   )
 })
 
+test('foldField() lets no value add a field', () =>
+  assert.equal(foldField('Subject', 'a\r\nBcc: b\n\nbody\r'), 'Subject: a Bcc: b body\r\n'))
+
+test('openings without ends, and labels without sense, do not make decoding slow', () => {
+  for (const piece of ['=?', '=?a?q?', '=?a?b?x', '=?a?q?x?', '?=', "'", '&', '%', '='])
+    decodeWords(`${piece.repeat(300_000)} =?${piece.repeat(100_000)}?q?x?=`)
+  decodeWords(`=?${"'".repeat(300_000)}x?q?=ff?=`)
+})
+
 test('any text is decoded', () => {
   const text = fc.string({ unit: fc.constantFrom(...'=?_ bBqQa\r\n\0é', '=?utf-8?', '?=', 'Q?=ff') })
   fc.assert(
