@@ -1,5 +1,6 @@
 /** BODY and BODYSTRUCTURE (RFC 3501 §7.4.2): the tree of a message's parts. */
 import type { Parameter } from '../message/content.js'
+import { joinSegments } from '../message/parameters.js'
 import type { Part } from '../message/structure.js'
 import type { OctetWriter } from './encode.js'
 import { emptyEnvelope, writeEnvelope } from './envelope.js'
@@ -74,7 +75,7 @@ function writeParameters(out: OctetWriter, parameters: readonly Parameter[]): vo
     return
   }
   let sign = ' ('
-  for (const { name, value } of parameters) {
+  for (const { name, value } of joinSegments(parameters)) {
     out.text(sign).binary(name).text(' ').binary(value)
     sign = ' '
   }
