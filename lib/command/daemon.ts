@@ -8,6 +8,7 @@ import { Log, type LogOptions } from '../sys/log.js'
 import { inheritedSockets } from '../sys/sockets.js'
 import { type Watch, watchFiles } from '../sys/watch.js'
 import { Doors, isServer, listenersOf } from './doors.js'
+import { notifier } from './notify.js'
 import { type Command, command } from './options.js'
 import { Parts } from './parts.js'
 import type { Running, Service } from './service.js'
@@ -172,6 +173,7 @@ export interface ServeOptions extends Omit<DaemonOptions, 'sockets'> {
 
 /** Runs services until a signal says otherwise. @returns the exit status */
 export async function serve(options: ServeOptions): Promise<number> {
+  const systemd = notifier()
   const daemon = await Daemon.start({ ...options, sockets: inheritedSockets() })
   daemon.log.info('started', {
     pid: process.pid,
@@ -183,8 +185,10 @@ export async function serve(options: ServeOptions): Promise<number> {
       daemon.onIdleExit = () => stop('idle')
     },
   })
+  systemd.ready()
   options.ready?.()
   const reason = await told
+  systemd.stopping()
   daemon.log.info('stopping', { reason })
   // Who presses Ctrl-C waits for it.
   await daemon.stop(reason === 'SIGINT' ? 500 : grace)

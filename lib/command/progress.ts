@@ -10,7 +10,8 @@ export interface Progress {
 
 /** A line that turns on a terminal; nothing where no person looks. */
 export async function progress(stream: WriteStream = process.stderr): Promise<Progress> {
-  if (!stream.isTTY) return { step: () => {}, end: () => {} }
+  // A terminal that does not know its width (a bare pty) would make ora count lines for ever.
+  if (!stream.isTTY || !(stream.columns > 0)) return { step: () => {}, end: () => {} }
   const { default: ora } = await import('ora')
   const spinner = ora({ stream, discardStdin: false, hideCursor: false })
   return {
