@@ -79,7 +79,7 @@ function resume(directory: Directory, time: string): void {
 const isGone = -1
 
 function forgetListed(state: State, isDead: (uid: number) => boolean): void {
-  for (const [unique, uid] of [...state.list.uids]) if (isDead(uid)) state.list.forget(unique)
+  for (const [unique, uid] of [...state.list.uids]) if (isDead(uid)) state.list.forget(unique, uid)
 }
 
 /** Listed below what the snapshot knows as next, and not in it: messages that were gone by then. */

@@ -174,7 +174,7 @@ export class State {
   drop(uids: ArrayLike<number>, modseq: number): void {
     for (let i = 0; i < uids.length; i++) {
       const row = this.table.find(uids[i]!)
-      if (row >= 0) this.list.forget(uniqueOf(this.table.names[row]!))
+      if (row >= 0) this.list.forget(uniqueOf(this.table.names[row]!), uids[i]!)
     }
     this.#remove(uids, modseq)
   }

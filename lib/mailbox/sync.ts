@@ -25,8 +25,8 @@ interface File {
 
 /** What reading the directories told. */
 interface Findings {
-  /** Files of no message in the table. */
-  readonly fresh: File[]
+  /** Files of no message in the table, by unique name. */
+  readonly fresh: Map<string, File>
   /** Second files of a message. */
   readonly doubles: File[]
   /** UIDs of messages and listed names that were not found. */
@@ -97,16 +97,15 @@ async function scan(
 
 function match(state: State, files: readonly File[], scanned: readonly Directory[]): Findings {
   const { table, list } = state
-  const findings: Findings = { fresh: [], doubles: [], missing: new Set(), flagged: [] }
+  const findings: Findings = { fresh: new Map(), doubles: [], missing: new Set(), flagged: [] }
+  const { fresh } = findings
   const seen = new Uint8Array(table.count)
-  const fresh = new Set<string>()
   for (const file of files) {
     const uid = list.uids.get(file.unique)
     const row = uid === undefined ? -1 : table.find(uid)
     if (row < 0) {
       if (fresh.has(file.unique)) findings.doubles.push(file)
-      else findings.fresh.push(file)
-      fresh.add(file.unique)
+      else fresh.set(file.unique, file)
     } else if (seen[row] || isElsewhere(state, row, file, scanned)) findings.doubles.push(file)
     else {
       seen[row] = 1
@@ -128,8 +127,7 @@ function match(state: State, files: readonly File[], scanned: readonly Directory
 /** Whether a message whose file was found here still has its file in the directory that was not read. */
 function isElsewhere(state: State, row: number, file: File, scanned: readonly Directory[]): boolean {
   if (scanned.length === 2 || !!state.table.inNew[row] === file.isNew) return false
-  const path = pathOf(state.directoryOf(row), state.table.names[row]!)
-  return statSync(path, { throwIfNoEntry: false }) !== undefined
+  return statOf(directoryFor(state, { isNew: !file.isNew }), state.table.names[row]!) !== undefined
 }
 
 /** Makes the findings the truth. */
@@ -145,9 +143,9 @@ async function take(state: State, findings: Findings, missing: ReadonlySet<numbe
     state.flagged(findings.flagged, modseq)
     state.mark(findings.flagged)
   }
-  const arrived = [...findings.fresh, ...findings.doubles.flatMap(file => separate(state, file) ?? [])]
+  const copies = findings.doubles.flatMap(file => separate(state, file, findings.fresh) ?? [])
   if (missing.size > 0) removeMissing(state, missing)
-  await addFiles(state, arrived)
+  await addFiles(state, [...findings.fresh.values(), ...copies])
   state.loaded = true
 }
 
@@ -157,41 +155,47 @@ function removeMissing(state: State, missing: ReadonlySet<number>): void {
   state.expunged(here)
   // Listed, but never in the table: lines of messages that went before we came.
   if (here.length < missing.size)
-    for (const [unique, uid] of [...list.uids]) if (missing.has(uid)) list.forget(unique)
+    for (const [unique, uid] of [...list.uids]) if (missing.has(uid)) list.forget(unique, uid)
 }
 
 /**
  * Two files with one unique name: a rename that was seen from both sides, a further link, or a copy. A copy is a
  * message of its own and gets a name of its own.
+ *
+ * @returns the copy under its new name
  */
-function separate(state: State, file: File): File | undefined {
+function separate(state: State, file: File, fresh: Map<string, File>): File | undefined {
   const { table, list } = state
+  const directory = directoryFor(state, file)
   const row = table.find(list.uids.get(file.unique) ?? 0)
-  const directory = file.isNew ? state.newDirectory : state.curDirectory
-  const path = pathOf(directory.path, file.name)
-  const mine = statSync(path, { throwIfNoEntry: false })
+  const mine = statOf(directory, file.name)
   if (!mine) return undefined
-  const other =
-    row < 0
-      ? undefined
-      : statSync(pathOf(state.directoryOf(row), table.names[row]!), { throwIfNoEntry: false })
-  if (row >= 0 && !other) {
-    table.names[row] = file.name
-    table.inNew[row] = file.isNew ? 1 : 0
+  const first = row < 0 ? fresh.get(file.unique)! : { name: table.names[row]!, isNew: !!table.inNew[row] }
+  const other = statOf(directoryFor(state, first), first.name)
+  if (!other) {
+    // Renamed: the second is what is left.
     directory.stale = true
+    if (row < 0) fresh.set(file.unique, file)
+    else {
+      table.names[row] = file.name
+      table.inNew[row] = file.isNew ? 1 : 0
+    }
     return undefined
   }
+  const isLink = other.ino === mine.ino && other.dev === mine.dev
+  if (isLink && mine.nlink === 1) return undefined
+  return rename(directory, file, isLink)
+}
+
+/** Removes a further link, as Dovecot does: the file stays under its other name. A copy gets a new name. */
+function rename(directory: Directory, file: File, isLink: boolean): File | undefined {
+  const path = pathOf(directory.path, file.name)
+  const unique = uniqueName()
+  const name = file.isNew ? unique : withMask(unique, maskOf(file.name))
   directory.beforeOwnChange()
   try {
-    if (other && other.ino === mine.ino && other.dev === mine.dev) {
-      // Dovecot removes the further link as well; the file stays under its other name.
-      if (mine.nlink > 1) unlinkSync(path)
-      return undefined
-    }
-    const unique = uniqueName()
-    const name = file.isNew ? unique : withMask(unique, maskOf(file.name))
-    renameSync(path, `${directory.path}/${name}`)
-    return { name, unique, isNew: file.isNew }
+    if (isLink) unlinkSync(path)
+    else renameSync(path, `${directory.path}/${name}`)
   } catch (error) {
     if (!isMissing(error)) throw error
     directory.stale = true
@@ -199,6 +203,15 @@ function separate(state: State, file: File): File | undefined {
   } finally {
     directory.afterOwnChange()
   }
+  return isLink ? undefined : { name, unique, isNew: file.isNew }
+}
+
+function directoryFor(state: State, file: { isNew: boolean }): Directory {
+  return file.isNew ? state.newDirectory : state.curDirectory
+}
+
+function statOf(directory: Directory, name: string) {
+  return statSync(pathOf(directory.path, name), { throwIfNoEntry: false })
 }
 
 /** Gives UIDs to files that have none, and rows to all, in the order of their UIDs. */

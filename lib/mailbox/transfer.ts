@@ -88,7 +88,8 @@ function arrive(state: State, arrivals: readonly Arrival[]): Promise<number[]> {
 /** Places what waits: a job that fails leaves nothing and fails alone. */
 async function place(state: State, jobs: readonly Job[]): Promise<void> {
   const { curDirectory, list } = state
-  if (!state.loaded) await rescan(state)
+  // Messages of other processes come first: UIDs below ours cannot be entered later.
+  if (!state.loaded || list.uids.size > state.table.count) await rescan(state, true)
   curDirectory.beforeOwnChange()
   const placed: { job: Job; names: string[]; sets: FlagSet[] }[] = []
   await Promise.all(

@@ -258,8 +258,9 @@ export class UidList {
   }
 
   /** A message is gone: its line is dead, and its name, should it come back, is a new message. */
-  forget(unique: string): void {
-    this.uids.delete(unique)
+  forget(unique: string, uid: number): void {
+    // The name may be listed anew already, for whoever brought the file back.
+    if (this.uids.get(unique) === uid) this.uids.delete(unique)
   }
 
   /** Whether the file is worth writing anew: over a quarter of its lines dead, or something wrong in it. */

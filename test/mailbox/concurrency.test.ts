@@ -33,11 +33,17 @@ class Witness {
   readonly mailbox: Mailbox
   readonly view: View
   readonly texts: Map<number, string>
+  readonly uids: Map<string, number>
 
-  constructor(mailbox: Mailbox, view: View, texts: Map<number, string>) {
+  constructor(
+    mailbox: Mailbox,
+    view: View,
+    known: { texts: Map<number, string>; uids: Map<string, number> },
+  ) {
     this.mailbox = mailbox
     this.view = view
-    this.texts = texts
+    this.texts = known.texts
+    this.uids = known.uids
   }
 
   look(): void {
@@ -50,8 +56,17 @@ class Witness {
       const text = this.mailbox.read(uid)?.toString()
       if (text === undefined) continue
       assert.equal(this.texts.get(uid) ?? text, text, `UID ${uid} is another message now`)
+      assert.equal(this.uids.get(text) ?? uid, uid, `${text} has another UID now`)
       this.texts.set(uid, text)
+      this.uids.set(text, uid)
     }
+  }
+}
+
+function difference(expected: readonly string[], found: readonly string[]) {
+  return {
+    lost: expected.filter(text => !found.includes(text)),
+    unexpected: found.filter(text => !expected.includes(text)),
   }
 }
 
@@ -65,11 +80,11 @@ test('sessions, a second process and a foreign program change one mailbox: all a
   }
   const other = await elsewhere(maildir)
   const children = [start('foreign', maildir), start('ours', maildir)]
-  const texts = new Map<number, string>()
+  const known = { texts: new Map<number, string>(), uids: new Map<string, number>() }
   const witnesses = [
-    new Witness(ours, await ours.select(), texts),
-    new Witness(ours, await ours.select({ readOnly: true }), texts),
-    new Witness(other, await other.select(), texts),
+    new Witness(ours, await ours.select(), known),
+    new Witness(ours, await ours.select({ readOnly: true }), known),
+    new Witness(other, await other.select(), known),
   ]
   const until = Date.now() + duration
   const work = async (mailbox: Mailbox, who: string, witness: Witness) => {
@@ -93,10 +108,13 @@ test('sessions, a second process and a foreign program change one mailbox: all a
   const late = await elsewhere(maildir)
   const taken = new Set(deeds.taken)
   const expected = deeds.put.filter(text => !taken.has(text)).sort()
+  const onDisk = files(maildir).map(path => readFileSync(join(maildir, path), 'utf8'))
+  assert.deepEqual(difference(expected, onDisk), { lost: [], unexpected: [] })
   for (const mailbox of [ours, other, late]) {
     await mailbox.refresh()
-    const found = [...mailbox.uids].map(uid => mailbox.read(uid)!.toString()).sort()
-    assert.deepEqual(found, expected)
+    const found = [...mailbox.uids].map(uid => mailbox.read(uid)!.toString())
+    assert.deepEqual(difference(expected, found), { lost: [], unexpected: [] })
+    assert.equal(found.length, expected.length)
     assert.deepEqual(flagsOf(mailbox), flagsOf(ours))
     assert.equal(mailbox.uidNext, ours.uidNext)
   }

@@ -104,7 +104,9 @@ test('append() to a torn file writes it anew, whole', async () => {
 
 test('rewrite() keeps unknown keys of the header and of lines, and drops the dead', async () => {
   const list = listOf(`${head} P%v Zfoo\n1 S12 :a\n2 :b\n3 XY bad :c\n`)
-  list.forget('b')
+  list.forget('b', 7)
+  assert.ok(!list.wantsRewrite)
+  list.forget('b', 2)
   assert.ok(list.wantsRewrite)
   await list.rewrite()
   assert.equal(readFileSync(path, 'latin1'), `${head} P%v Zfoo\n1 S12 :a\n3 XY :c\n`)
