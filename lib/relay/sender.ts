@@ -3,8 +3,8 @@
  * and the address it was is where replies go. Pure.
  */
 import { type Address, formatAddress, formatMailbox, parseAddressList } from '../message/address.js'
-import { foldField } from '../message/encode.js'
 import { readHeader } from '../message/header.js'
+import { changeHeader } from '../message/rewrite.js'
 import { domainOf } from './route.js'
 
 export interface Rewriting {
@@ -12,6 +12,8 @@ export interface Rewriting {
   readonly from?: string
   /** Addresses in the outside world by address here, or by `@domain`; in lower case. */
   readonly senders: ReadonlyMap<string, string>
+  /** The domain of senders without one. */
+  readonly domain: string
 }
 
 /**
@@ -32,41 +34,35 @@ export function outsideAddress(address: string, { from, senders }: Rewriting): s
  *
  * @param header as stored, its empty line included
  */
-export function rewriteHeader(header: Buffer, rewriting: Rewriting): Buffer {
+export function rewriteSender(header: Buffer, rewriting: Rewriting): Buffer {
   const block = readHeader(header)
-  const field = block.find('from')
-  if (!field) return header
-  const original = block.value(field)
-  const senders = parseAddressList(original)
+  const text = block.first('from') ?? ''
+  const senders = parseAddressList(text).map(each => ({ ...each, host: each.host || rewriting.domain }))
   const [first] = senders
   if (!first) return header
   const outside = outsideAddress(formatMailbox(first), rewriting)
   if (senders.every(each => formatMailbox(each).toLowerCase() === outside.toLowerCase())) return header
-  const lineEnd = header[field.end - 2] === CR ? '\r\n' : '\n'
-  const lines = [
-    foldField('From', withName(first, outside), lineEnd),
-    ...(block.find('reply-to') ? [] : [foldField('Reply-To', original, lineEnd)]),
-    ...(block.find('x-original-from') ? [] : [foldField('X-Original-From', original, lineEnd)]),
-  ]
-  const kept = (start: number, end: number) =>
-    block.fields
-      .filter(each => each.start >= start && each.end <= end && each.key !== 'sender' && each !== field)
-      .map(each => header.subarray(each.start, each.end))
-  return Buffer.concat([
-    ...kept(0, field.start),
-    Buffer.from(lines.join('')),
-    ...kept(field.end, header.length),
-    header.subarray(block.fields.at(-1)?.end ?? header.length),
+  const isFine = /^[\x20-\x7e]*$/.test(text) && parseAddressList(text).every(({ host }) => host !== '')
+  const original = isFine ? text : senders.map(named).join(', ')
+  const unlessThere = (name: string) => (block.find(name) ? [] : [{ set: name, value: original }])
+  return changeHeader(header, () => [
+    { remove: 'Sender' },
+    { set: 'From', value: named({ name: first.name || formatMailbox(first), ...parts(outside) }) },
+    ...unlessThere('Reply-To'),
+    ...unlessThere('X-Original-From'),
   ])
 }
 
-const CR = 13
+type Named = Pick<Address, 'name' | 'mailbox' | 'host'>
 
-/** Keeps the name as it was written, encoded words and all; who had none is named by the old address. */
-function withName(address: Address, outside: string): string {
-  const name = address.name?.trim()
-  if (!name) return `"${formatMailbox(address).replace(/["\\]/g, '\\$&')}" <${outside}>`
-  if (/^[\x20-\x7e]*=\?[\x20-\x7e]*$/.test(name)) return `${name} <${outside}>`
-  const at = outside.lastIndexOf('@')
-  return formatAddress({ name, mailbox: outside.slice(0, at), host: outside.slice(at + 1) })
+/** An address with its name, which is kept as it was written, encoded words and all. */
+function named(address: Named): string {
+  const { name } = address
+  const isEncoded = name && /^[\x20-\x7e]*=\?[\x20-\x7e]*$/.test(name)
+  return isEncoded ? `${name} <${formatMailbox(address)}>` : formatAddress(address)
+}
+
+function parts(address: string): Pick<Address, 'mailbox' | 'host'> {
+  const at = address.lastIndexOf('@')
+  return { mailbox: address.slice(0, at), host: address.slice(at + 1) }
 }

@@ -79,7 +79,8 @@ async function attempt(
 ): Promise<(Result & { line: Line }) | undefined> {
   const { settings, clock } = sending
   const { from } = destination.endpoint
-  const rewriting = { senders: settings.senders, ...(from !== undefined && { from }) }
+  const domain = settings.domains[0] ?? settings.hostname
+  const rewriting = { senders: settings.senders, domain, ...(from !== undefined && { from }) }
   const result = await transact(line, job.envelope, recipients, content, rewriting, clock)
   if (!result.unheard || line.carried === 0) return { ...result, line }
   const fresh = await connect(destination, job, recipients, sending, true)

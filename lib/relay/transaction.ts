@@ -5,7 +5,7 @@ import type { ClientEnvelope } from '../smtp/client-connection.js'
 import { type Content, sizeWith } from './content.js'
 import type { Line } from './destination.js'
 import type { Outcome } from './fates.js'
-import { outsideAddress, type Rewriting, rewriteHeader } from './sender.js'
+import { outsideAddress, type Rewriting, rewriteSender } from './sender.js'
 
 export interface Result {
   readonly outcomes: ReadonlyMap<string, Outcome>
@@ -26,7 +26,7 @@ export async function transact(
   rewriting: Rewriting,
   clock: () => number,
 ): Promise<Result> {
-  const header = rewriteHeader(content.header, rewriting)
+  const header = rewriteSender(content.header, rewriting)
   const size = sizeWith(envelope.wireSize, content.header, header)
   const sent = await line.client.send(
     clientEnvelope(envelope, recipients, outsideAddress(envelope.sender, rewriting), size),

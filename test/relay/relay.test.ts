@@ -274,8 +274,8 @@ test('the smarthost sees its own address, replies come back, and so does the bou
   await w.relay({ smarthost: smarthost(sink.port, { from: 'me@gmail.com' }) }).once()
   assert.equal(
     sink.received[0]?.text,
-    'From: root <me@gmail.com>\r\nReply-To: root <root@pve.x.internal>\r\n' +
-      'X-Original-From: root <root@pve.x.internal>\r\nSubject: disk\r\n\r\nfull\r\n',
+    'From: root <me@gmail.com>\r\nSubject: disk\r\nReply-To: root <root@pve.x.internal>\r\n' +
+      'X-Original-From: root <root@pve.x.internal>\r\n\r\nfull\r\n',
   )
   assert.equal(w.local[0]?.to, 'root@x.internal')
   assert.match(w.local[0]?.text ?? '', /From: root <root@pve.x.internal>/)
