@@ -57,8 +57,8 @@ export function readContent(header: HeaderBlock, digest = false): Content {
 }
 
 /**
- * Reads a Content-Type. What is missing or makes no sense is text/plain in US-ASCII (RFC 2045 §5.2), or
- * message/rfc822 in a digest (RFC 2046 §5.1.5).
+ * Reads a Content-Type. What is missing or makes no sense is text/plain (RFC 2045 §5.2), or message/rfc822 in a
+ * digest (RFC 2046 §5.1.5). Text without parameters gets those that it has by default.
  */
 export function parseContentType(
   text: string | undefined,
@@ -66,14 +66,18 @@ export function parseContentType(
 ): Pick<Content, 'type' | 'subtype' | 'parameters'> {
   const { value, parameters } = parseParameterised(text ?? '')
   const [type = '', subtype = ''] = value.split('/')
+  if (type === 'text') {
+    const charset = parameters.length > 0 ? parameters : usAscii
+    return { type, subtype: subtype || 'plain', parameters: charset }
+  }
+  if (type === 'multipart') return { type, subtype: subtype || 'mixed', parameters }
   if (type !== '' && subtype !== '') return { type, subtype, parameters }
-  if (type === 'multipart') return { type, subtype: 'mixed', parameters }
-  if (type === 'text') return { type, subtype: 'plain', parameters }
-  if (digest) return { type: 'message', subtype: 'rfc822', parameters: [] }
-  return { type: 'text', subtype: 'plain', parameters: [{ name: 'charset', value: 'us-ascii' }] }
+  if (digest) return { type: 'message', subtype: 'rfc822', parameters: none }
+  return { type: 'text', subtype: 'plain', parameters: usAscii }
 }
 
-const none: readonly string[] = []
+const usAscii: readonly Parameter[] = [{ name: 'charset', value: 'us-ascii' }]
+const none: readonly never[] = []
 
 /** The languages of Content-Language (RFC 3282), as written. */
 function readLanguages(text: string): readonly string[] {
