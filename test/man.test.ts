@@ -34,12 +34,17 @@ function* withSubcommands(command: Command): Generator<Command> {
   for (const each of command.commands ?? []) yield* withSubcommands(each)
 }
 
-/** Options in a page: `Fl c`, `Fl -config`. */
+/** Options in a page: `Fl c`, `Fl -config`, `Fl c , -config`. */
 function flagsOf(page: string): Set<string> {
-  const lines = page.split('\n').filter(line => line.startsWith('.') && !line.startsWith('.\\"'))
-  return new Set(
-    lines.flatMap(line => [...line.matchAll(/\bFl (-?[\w-]+)/g)].map(([, flag]) => flag as string)),
-  )
+  const flags = new Set<string>()
+  for (const line of page.split('\n')) {
+    if (!line.startsWith('.') || line.startsWith('.\\"')) continue
+    let macro = ''
+    for (const word of line.slice(1).split(/\s+/))
+      if (/^[A-Z][a-z]$/.test(word)) macro = word
+      else if (macro === 'Fl' && /^-?\w[\w-]*$/.test(word)) flags.add(word)
+  }
+  return flags
 }
 
 const names = readdirSync('bin')
@@ -53,7 +58,7 @@ for (const name of names)
     const known = new Set<string>()
     for (const command of withSubcommands(await commandOf(name))) {
       if (command.name !== name)
-        assert.match(page, new RegExp(`\\bCm ${command.name}\\b`), `no Cm ${command.name}`)
+        assert.match(page, new RegExp(`\\bCm (?:[\\w-]+ )*${command.name}\\b`), `no Cm ${command.name}`)
       for (const [long, option] of Object.entries({ ...common, ...command.options })) {
         // An option of one letter has no longer form.
         const flag = long.length === 1 ? long : `-${long}`
