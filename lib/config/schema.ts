@@ -196,8 +196,18 @@ export function configSchema(directory: string) {
       max_script_size: optional(size, '1M'),
       max_scripts: optional(count(1), 100),
       max_redirects: optional(count(), 16),
+      /** Octets that all scripts of a user may have together. */
+      max_storage: optional(size, '10M'),
+      /** The folder whose scripts `include :global` finds. */
+      global: optional(path),
+      /** The folder whose files are the lists of extlists, one address or value a line. */
+      lists: optional(path),
       /** The folder whose programs vnd.dovecot.pipe, filter and execute may run. */
       programs: optional(path),
+      /** The extensions that scripts may require; all unless told. */
+      extensions: optional(list(string)),
+      /** Limits and settings of extensions, by the names of mail-sieve(1). */
+      settings: optional(named(string), {}),
     }),
     queue: section({
       directory: optional(path, '/var/lib/postern/queue'),

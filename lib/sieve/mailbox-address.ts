@@ -26,7 +26,9 @@ interface Token {
 
 /** Reads `user@example.org` or `A Name <user@example.org>`. @returns undefined for what is not exactly one address */
 export function parseMailAddress(text: string): MailAddress | undefined {
-  const all = text.length > 2000 ? undefined : tokenise(text)
+  // A control character in an address could end the header field it comes to stand in.
+  const unsafe = text.length > 2000 || /[\0-\x08\x0a-\x1f\x7f]/.test(text)
+  const all = unsafe ? undefined : tokenise(text)
   if (!all) return undefined
   const open = all.findIndex(token => token.text === '<' && token.kind === 'mark')
   if (open < 0) return address(all, undefined)

@@ -1,4 +1,5 @@
 /** Every extension there is. */
+import { describe, exits, MailError } from '../sys/error.js'
 import type { Extension } from './definition.js'
 import { body } from './extensions/body.js'
 import { comparators } from './extensions/comparators.js'
@@ -30,7 +31,8 @@ import { subaddress } from './extensions/subaddress.js'
 import { vacation, vacationSeconds } from './extensions/vacation.js'
 import { variables } from './extensions/variables.js'
 import { debug, execute, filter, pipe, report } from './extensions/vendor.js'
-import type { Settings } from './settings.js'
+import { applySetting } from './setting-keys.js'
+import { configuredSettings, type Settings, type SieveConfig } from './settings.js'
 
 const extensions: readonly Extension[] = [
   ...comparators,
@@ -94,4 +96,21 @@ export function capabilities(settings: Settings): readonly string[] {
     .offered(settings)
     .map(({ name }) => name)
     .sort()
+}
+
+/** {@link applySetting}, by what there is. @throws MailError (64) */
+export function withSetting(settings: Settings, key: string, value: string): Settings {
+  return applySetting(settings, key, value, () => capabilities({ ...settings, extensions: undefined }))
+}
+
+/** The settings that a configuration comes to. @throws MailError (78) for a bad one in [sieve.settings] */
+export function settingsOf(config: SieveConfig): Settings {
+  try {
+    return Object.entries(config.sieve.settings).reduce(
+      (settings, [key, value]) => withSetting(settings, key, value),
+      configuredSettings(config),
+    )
+  } catch (error) {
+    throw new MailError(`[sieve.settings]: ${describe(error)}`, { exit: exits.config })
+  }
 }

@@ -48,6 +48,10 @@ export interface Settings {
   /** Address the answer to the sender the header names (Reply-To, From) in its To field. */
   readonly vacationToHeader: boolean
   readonly vacationMaxSubject: number
+  /** Where the message has no subject to answer with. */
+  readonly vacationDefaultSubject: string
+  /** `%$` stands for the message's subject. */
+  readonly vacationSubjectTemplate: string
   readonly duplicateDefaultPeriod: number
   readonly duplicateMaxPeriod: number
   /** Names, in lower case, that editheader may not touch, add, or delete. */
@@ -92,6 +96,8 @@ export const defaultSettings: Settings = {
   vacationSendFromRecipient: false,
   vacationToHeader: false,
   vacationMaxSubject: 256,
+  vacationDefaultSubject: 'Automated reply',
+  vacationSubjectTemplate: 'Auto: %$',
   duplicateDefaultPeriod: 7 * day,
   duplicateMaxPeriod: 30 * day,
   protectedHeaders: new Set(),
@@ -107,4 +113,28 @@ export const defaultSettings: Settings = {
   hostname: 'localhost',
   programs: false,
   extensions: undefined,
+}
+
+/** The part of the configuration that scripts are run by. */
+export interface SieveConfig {
+  readonly hostname: string
+  readonly sieve: {
+    readonly max_script_size: number
+    readonly max_redirects: number
+    readonly programs?: string | undefined
+    readonly extensions?: readonly string[] | undefined
+    readonly settings: Readonly<Record<string, string>>
+  }
+}
+
+/** What the configuration says beside [sieve.settings], which setting-keys.ts reads. */
+export function configuredSettings({ hostname, sieve }: SieveConfig): Settings {
+  return {
+    ...defaultSettings,
+    hostname,
+    maxScriptSize: sieve.max_script_size,
+    maxRedirects: sieve.max_redirects,
+    programs: sieve.programs !== undefined,
+    extensions: sieve.extensions && new Set(sieve.extensions),
+  }
 }

@@ -7,6 +7,7 @@ import { parsePath } from '../address.js'
 import type { Context } from '../context.js'
 import { parseMailAddress } from '../mailbox-address.js'
 import type { Version } from '../message.js'
+import type { Settings } from '../settings.js'
 import { ownAddress } from '../user-address.js'
 import { CRLF, header, type Making, type Outgoing, plainPart, unstructured } from './outgoing.js'
 import { addressedAs, unsuitable } from './suitable.js'
@@ -44,7 +45,7 @@ export function composeVacation(action: VacationAction, context: Context, { uniq
     ['Date', formatDate(context.now, context.zone)],
     ['From', from(action.from) ?? own],
     ['To', recipient(message, context, sender)],
-    ['Subject', subject(action, settings.vacationMaxSubject)],
+    ['Subject', subject(action, settings)],
     ...references(message),
     ['Auto-Submitted', 'auto-replied (vacation)'],
     ['Precedence', 'bulk'],
@@ -70,9 +71,13 @@ function recipient(message: Version, { settings }: Context, sender: string): str
 }
 
 /** RFC 5230 §5.3. */
-function subject({ subject: given, message }: VacationAction, longest: number): string {
+function subject({ subject: given, message }: VacationAction, settings: Settings): string {
   const original = message.named('subject')[0]?.value
-  return unstructured(given ?? (original === undefined ? 'Automated reply' : `Auto: ${original}`), longest)
+  const made =
+    original === undefined
+      ? settings.vacationDefaultSubject
+      : settings.vacationSubjectTemplate.replace('%$', () => original)
+  return unstructured(given ?? made, settings.vacationMaxSubject)
 }
 
 /** RFC 5230 §5.8, RFC 5322 §3.6.4. */
