@@ -93,6 +93,8 @@ export interface Context {
   /** Whether an external list is there, and whether it holds a value (RFC 6134). */
   readonly listExists?: (list: string) => boolean
   readonly listHolds?: (list: string, value: string) => boolean
+  /** Its values, for `redirect :list`. */
+  readonly listMembers?: (list: string) => readonly string[]
   /** Runs a program; it may take its time, see runScriptsAsync. */
   readonly program?: (call: ProgramCall) => ProgramResult | Promise<ProgramResult>
   readonly trace?: (event: TraceEvent) => void

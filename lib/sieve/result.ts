@@ -107,7 +107,8 @@ export class Result {
   }
 }
 
-function isStore(action: Action): action is StoreAction {
+/** Whether an action stores the message. */
+export function isStore(action: Action): action is StoreAction {
   return action.type === 'keep' || action.type === 'store'
 }
 

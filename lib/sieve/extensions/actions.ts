@@ -1,6 +1,7 @@
 /** The actions of RFC 5228 §4. */
 import type { StoreAction } from '../action.js'
 import type { CommandDefinition } from '../definition.js'
+import { listName } from '../list-name.js'
 import { parseMailAddress } from '../mailbox-address.js'
 import { isInbox } from '../result.js'
 import type { Run } from '../run.js'
@@ -45,21 +46,33 @@ function wrongMailbox(name: string): string | undefined {
   return /[\0-\x1f\x7f]/.test(name) ? 'the name of the mailbox has a control character in it' : undefined
 }
 
-/** RFC 5228 §4.2. */
+/** RFC 5228 §4.2; with `:list`, to everybody on it (RFC 6134 §2.6). */
 export const redirect: CommandDefinition = {
   name: 'redirect',
-  takes: [{ name: 'address', type: 'string', check: wrongAddress }],
-  compile: call => {
+  takes: [{ name: 'address', type: 'string' }],
+  compile(call, scope) {
     const text = call.text('address')
+    const list = call.has('list')
+    const wrong = list || text.constant === undefined ? undefined : wrongAddress(text.constant)
+    if (wrong) scope.problems.error(text.at, `the redirect command: ${wrong}`)
     const change = call.effects()
     return run => {
       const written = text.value(run)
-      const address = parseMailAddress(written)?.address
-      if (address === undefined) return run.fail(`redirect: ${wrongAddress(written)}`)
-      const message = run.unenclosed ?? run.message
-      return run.take(change(run, { ...run.taken, message, type: 'redirect', address, copy: false }))
+      for (const each of list ? membersOf(run, written) : [written]) {
+        const address = parseMailAddress(each)?.address
+        if (address === undefined) return run.fail(`redirect: ${wrongAddress(each)}`)
+        const message = run.unenclosed ?? run.message
+        run.take(change(run, { ...run.taken, message, type: 'redirect', address, copy: false }))
+      }
+      return undefined
     }
   },
+}
+
+function membersOf(run: Run, name: string): readonly string[] {
+  const list = listName(name)
+  if (!run.context.listExists?.(list)) return run.fail(`redirect: there is no list "${name}"`)
+  return run.context.listMembers?.(list) ?? []
 }
 
 /** Says what is wrong with an address to send to. */

@@ -1,10 +1,6 @@
 /** Lists that stand outside the script, in files here: RFC 6134. */
 import type { Extension, MatchType } from '../definition.js'
-
-/** RFC 6134 §2.4: `:name` is short for the registered URN. */
-export function listName(name: string): string {
-  return name.startsWith(':') ? `urn:ietf:params:sieve${name}` : name
-}
+import { listName } from '../list-name.js'
 
 /** RFC 6134 §2.2. The comparator has no say: what equal means is the list's affair. */
 const list: MatchType = {

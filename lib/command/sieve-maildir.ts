@@ -1,0 +1,130 @@
+/** What the actions of scripts come to in a Maildir, for mail-sieve: all of them, or the message kept as it came. */
+import { existsSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Keywords } from '../mailbox/keywords.js'
+import { BadName, directoryOf } from '../maildir/layout.js'
+import { type Delivered, Delivery, makeMaildir, type Target } from '../maildir/maildir.js'
+import { Flag, flagBit, flagLetters } from '../message/flags.js'
+import type { Outcome, StoreAction } from '../sieve/action.js'
+import type { Version } from '../sieve/message.js'
+import { isStore } from '../sieve/result.js'
+import { withDotlock } from '../sys/dotlock.js'
+import { describe, MailError } from '../sys/error.js'
+
+/** RFC 6154 uses, by the names that folders with them have. */
+const uses: Readonly<Record<string, string>> = {
+  Drafts: '\\drafts',
+  Sent: '\\sent',
+  Junk: '\\junk',
+  Trash: '\\trash',
+  Archive: '\\archive',
+}
+
+/** The folders of a Maildir, asked and written without an index. */
+export class ScriptMaildir {
+  readonly #root: string
+
+  constructor(root: string) {
+    this.#root = root
+  }
+
+  has(mailbox: string): boolean {
+    const path = this.#pathOf(mailbox)
+    return path !== undefined && existsSync(`${path}/cur`)
+  }
+
+  /** Whether a mailbox has a use; without one, whether any has. */
+  hasUse(mailbox: string | undefined, use: string): boolean {
+    if (mailbox === undefined) return this.#withUse(use) !== undefined
+    return this.has(mailbox) && uses[mailbox] === use.toLowerCase()
+  }
+
+  #withUse(use: string): string | undefined {
+    return Object.keys(uses).find(name => uses[name] === use.toLowerCase() && this.has(name))
+  }
+
+  #pathOf(mailbox: string): string | undefined {
+    try {
+      return join(this.#root, directoryOf(mailbox))
+    } catch (error) {
+      if (error instanceof BadName) return undefined
+      throw error
+    }
+  }
+
+  /**
+   * Stores what an outcome stores, or nothing.
+   *
+   * @throws MailError that says which mailbox failed, with everything taken back
+   */
+  async store({ actions, implicitKeep, keep }: Outcome): Promise<void> {
+    const stores = actions.filter(isStore)
+    const done: Delivered[] = []
+    try {
+      for (const action of stores) done.push(await this.#storeOne(action))
+      if (implicitKeep && !stores.some(({ mailbox }) => mailbox === 'INBOX'))
+        await this.keep(keep.message, keep.flags)
+    } catch (error) {
+      for (const { maildir, folder, name } of done) await rm(join(maildir, folder, name), { force: true })
+      throw error
+    }
+  }
+
+  /** Stores a message in INBOX. */
+  async keep(message: Version, flags: readonly string[]): Promise<void> {
+    await this.#put(this.#root, message, flags)
+  }
+
+  async #storeOne(action: StoreAction): Promise<Delivered> {
+    const { mailbox, create, flags, message } = action
+    const failed = (why: string, cause?: unknown) =>
+      new MailError(`failed to store into mailbox '${mailbox}': ${why}`, { cause })
+    const wanted = (action.specialUse && this.#withUse(action.specialUse)) ?? mailbox
+    const path = this.#pathOf(wanted)
+    if (path === undefined) throw failed('this cannot be the name of a mailbox')
+    try {
+      if (!this.has(wanted)) {
+        if (wanted !== 'INBOX' && !create) throw failed('the mailbox does not exist')
+        await makeMaildir(path, wanted !== 'INBOX')
+      }
+      return await this.#put(path, message, flags)
+    } catch (error) {
+      throw error instanceof MailError && error.message.startsWith('failed')
+        ? error
+        : failed(describe(error), error)
+    }
+  }
+
+  async #put(maildir: string, message: Version, flags: readonly string[]): Promise<Delivered> {
+    const delivery = await Delivery.begin(maildir)
+    try {
+      await delivery.write(message.octets)
+      const target: Target =
+        flags.length > 0 ? { maildir, flags: await lettersOf(maildir, flags) } : { maildir }
+      const [delivered] = await delivery.commit([target])
+      return delivered as Delivered
+    } finally {
+      await delivery.abort()
+    }
+  }
+}
+
+/** The letters of a file name that flags come to; keywords for which there is no letter left are passed over. */
+async function lettersOf(maildir: string, flags: readonly string[]): Promise<string> {
+  const system = flags.reduce((mask, flag) => mask | (flagBit(flag) ?? 0), 0)
+  const keywords = flags.filter(flag => !flag.startsWith('\\'))
+  if (keywords.length === 0) return flagLetters(system)
+  const known = new Keywords(maildir)
+  await withDotlock(join(maildir, 'dovecot-uidlist.lock'), async () => {
+    known.read()
+    await known.add(keywords)
+  })
+  // The first keyword's bit follows those of the system flags, and its letter is a.
+  const first = Math.log2(Flag.draft) + 1
+  const letters = keywords.flatMap(keyword => {
+    const bit = known.bitOf(keyword)
+    return bit === undefined ? [] : [String.fromCharCode(97 + Math.log2(bit) - first)]
+  })
+  return flagLetters(system) + letters.join('')
+}
