@@ -3,7 +3,7 @@ import type { ListenerConfig } from '../config/listeners.js'
 import type { Config } from '../config/load.js'
 import { describe, exits, MailError } from '../sys/error.js'
 import type { Log } from '../sys/log.js'
-import { type Address, formatAddress } from '../sys/sockets.js'
+import { type Address, formatAddress, Networks } from '../sys/sockets.js'
 import { Listener, type ListenerOptions } from '../wire/listener.js'
 import type { Parts } from './parts.js'
 import type { Door, Running, ServerName } from './service.js'
@@ -127,6 +127,9 @@ export class Doors {
       get maxConnectionsPerAddress() {
         return parts.config[server].max_connections_per_address
       },
+      get proxies() {
+        return networksOf(parts.config[server].proxies)
+      },
       busy: running.busy ?? '',
       serve: async (connection, log) => running.serve?.(connection, log, door as never),
     }
@@ -141,6 +144,15 @@ export class Doors {
     const fd = candidates?.shift()
     return fd === undefined ? undefined : { fd }
   }
+}
+
+const networks = new WeakMap<readonly string[], Networks>()
+
+/** A list of the configuration as a set; made once for each. */
+function networksOf(list: readonly string[]): Networks {
+  const known = networks.get(list) ?? new Networks(list)
+  networks.set(list, known)
+  return known
 }
 
 /** Sockets in another order than the listeners would give the rules of one port to another. */

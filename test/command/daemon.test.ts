@@ -24,6 +24,7 @@ const toy: Service<'imapd'> = {
       for (;;) {
         const line = String((await connection.readLine(100, 10_000)) ?? 'QUIT')
         if (line === 'QUIT') return
+        if (line === 'WHO') connection.write(`${connection.remoteAddress} `)
         connection.write(`${line} ${door.listener.tls}\r\n`)
         if (line === 'STARTTLS' && door.identity) await startTls(connection, door.identity)
       }
@@ -126,6 +127,21 @@ test('a reload changes names, doors and TLS while a session lives', async t => {
   await until(() => refused.closed)
   assert.match(refused.got, /ECONNREFUSED/)
   assert.match(lines.join(''), /event=reloaded/)
+})
+
+test('a proxy that the configuration names says who the client is; a reload changes which', async t => {
+  const { daemon, write } = await stage(t, head() + door('127.0.0.1:0'))
+  const port = daemon.ports('imapd')[0] ?? 0
+  assert.equal(await new Client(port).ask('WHO'), '127.0.0.1 WHO off\r\n')
+  write(`${head()}[imapd]\nproxies = ["127.0.0.0/8"]\n${door('127.0.0.1:0')}`)
+  await daemon.reload()
+  const client = new Client(port)
+  client.socket.write('PROXY TCP4 192.0.2.7 127.0.0.1 4242 993\r\n')
+  assert.equal(await client.ask('WHO'), '192.0.2.7 WHO off\r\n')
+  const silent = new Client(port)
+  silent.socket.write('NO PROXY\r\n\r\n\r\n')
+  await until(() => silent.closed)
+  assert.equal(silent.got, '')
 })
 
 test('a broken configuration is told, and everything goes on', async t => {
