@@ -4,6 +4,7 @@ import { directoryOf } from '../maildir/layout.js'
 import { Delivery, makeMaildir, type Target } from '../maildir/maildir.js'
 import type { Head } from '../message/head.js'
 import { SmtpError } from '../smtp/reply.js'
+import { describe, exits, MailError } from '../sys/error.js'
 import { loopsAt, traceLines } from './trace.js'
 
 /** Somebody here whom a message is for. */
@@ -62,14 +63,22 @@ export type Placement = (
 /** Into the INBOX, whatever it is. */
 export const intoInbox: Placement = ({ maildir }) => [{ maildir }]
 
-/** Into one folder, which is made where it is missing. @throws BadName for a name that no folder can have */
+/** Into one folder, which is made where it is missing. @throws MailError (73) for a name that no folder can have */
 export function intoFolder(folder: string): Placement {
-  const directory = directoryOf(folder)
+  const directory = folderDirectory(folder)
   if (directory === '') return intoInbox
   return async ({ maildir }) => {
     const path = `${maildir}/${directory}`
     if (!existsSync(`${path}/tmp`)) await makeMaildir(path, true)
     return [{ maildir: path }]
+  }
+}
+
+function folderDirectory(folder: string): string {
+  try {
+    return directoryOf(folder)
+  } catch (error) {
+    throw new MailError(describe(error), { exit: exits.cannotCreate })
   }
 }
 
