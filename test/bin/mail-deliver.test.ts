@@ -13,7 +13,8 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { commandPath, makePlace } from '../support/program.js'
+import { makePlace } from '../support/place.js'
+import { commandPath } from '../support/program.js'
 import { temporaryDirectory, until } from '../support/world.js'
 
 const program = commandPath('mail-deliver')
