@@ -227,17 +227,3 @@ test('ten at once lose nothing', async t => {
   assert.deepEqual(new Set(results.map(result => result.status)), new Set([0]))
   assert.equal(read('users').trim().split('\n').length, 10)
 })
-
-test('every option and subcommand stands in the manual page', async () => {
-  const page = readFileSync('man/mail-user.8', 'utf8').replaceAll('\\-', '-')
-  const paths = ['', 'add', 'passwd', 'list', 'remove', 'verify', 'app-password', 'alias']
-    .concat(['add', 'list', 'remove'].map(name => `app-password ${name}`))
-    .concat(['add', 'list', 'remove', 'expand'].map(name => `alias ${name}`))
-  for (const path of paths) {
-    const { stdout, status } = await call([...path.split(' ').filter(Boolean), '--help'], '')
-    assert.equal(status, 0, path)
-    for (const word of path.split(' ')) assert.ok(page.includes(word))
-    for (const [, option] of stdout.matchAll(/--([a-z-]+)/g))
-      assert.match(page, new RegExp(`(Fl|[|,]) -${option}\\b`), `${path} --${option}`)
-  }
-})
