@@ -9,7 +9,8 @@ import { Gate } from '../../lib/auth/gate.js'
 import { makePassword, verifyPassword } from '../../lib/auth/password.js'
 import { Log } from '../../lib/sys/log.js'
 import { Dovecot, noDovecot } from '../support/dovecot.js'
-import { commandPath, has, makePlace, Program } from '../support/program.js'
+import { makePlace } from '../support/place.js'
+import { commandPath, has, Program } from '../support/program.js'
 import { temporaryDirectory } from '../support/world.js'
 
 const run = promisify(execFile)
@@ -61,7 +62,13 @@ test('Dovecot reads the users file that mail-user writes', { skip: noDovecot() }
   const reads = `args = username_format=%Ln ${file}`
   const dovecot = await Dovecot.start({
     homes: {},
-    configuration: `auth_mechanisms = plain login cram-md5 scram-sha-256
+    configuration: `auth_failure_delay = 0
+service anvil {
+  unix_listener anvil-auth-penalty {
+    mode = 0
+  }
+}
+auth_mechanisms = plain login cram-md5 scram-sha-256
 passdb {
   driver = passwd-file
   ${reads}
@@ -108,6 +115,7 @@ test('mpop logs in to mail-pop3d by every mechanism', { skip: !has('mpop') && 'n
       run('mpop', [
         ...['-C', '/dev/null', '--host=127.0.0.1', `--port=${port}`, `--auth=${mechanism}`, '--user=carol'],
         ...['--tls=on', '--tls-starttls=on', `--tls-trust-file=${place.ca}`, '--auth-only'],
+        `--delivery=maildir,${place.maildir('carol')}`,
         `--passwordeval=echo '${password}'`,
       ])
     await mpop('right one')
@@ -118,13 +126,10 @@ test('mpop logs in to mail-pop3d by every mechanism', { skip: !has('mpop') && 'n
 
 /** A POP3 server whose user carol has her password in the clear, so that every mechanism works. */
 async function pop3(t: TestContext) {
-  const place = makePlace(`[login]
-penalty = "0s"
-mechanisms = ["PLAIN", "LOGIN", "SCRAM-SHA-256", "CRAM-MD5"]
-[[pop3d.listen]]
-address = "127.0.0.1:0"
-tls = "offered"
-`)
+  const place = makePlace(
+    '[[pop3d.listen]]\naddress = "127.0.0.1:0"\ntls = "offered"',
+    'penalty = "0s"\nmechanisms = ["PLAIN", "LOGIN", "SCRAM-SHA-256", "CRAM-MD5"]',
+  )
   t.after(() => place.remove())
   mailUser(join(place.directory, 'users'), ['add', '-s', 'plain', 'carol'], 'right one')
   mkdirSync(place.maildir('carol'), { recursive: true })
