@@ -178,7 +178,8 @@ class Scanner {
     for (;;) {
       if (octets[at] === DASH) ended = this.#boundary(at)
       if (ended) break
-      const lf = octets.indexOf(LF, at)
+      // A call costs as much as many octets: empty lines do without.
+      const lf = octets[at] === LF ? at : octets.indexOf(LF, at)
       if (lf < 0) {
         at = octets.length
         break
