@@ -12,7 +12,7 @@
  * |-----------|---------|----------|-------|---------------------------------------------------------------|
  * | draft     | yes     | no       | no    | being received, or left by a process that died; not accepted. |
  * |           |         |          |       | Removed when nobody wrote to it for a day.                    |
- * | leftover  | any     | no       | any   | finished, its removal was cut short: removed.                 |
+ * | leftover  | yes     | no       | any   | finished, its removal was cut short; treated as a draft       |
  * | waiting   | yes     | yes      | no    | accepted; tried when its next time comes                      |
  * | under way | yes     | yes      | live  | somebody works on it: left alone                              |
  * | abandoned | yes     | yes      | dead  | its worker died: the claim is taken over, the entry is        |

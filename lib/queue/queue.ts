@@ -207,6 +207,7 @@ export class Queue {
         if (kind === 'claim' && isDead(path)) await rm(path, { force: true })
       }
     }
+    await this.#sweepDrop()
     await this.#sweepProcesses()
     return swept
   }
@@ -240,6 +241,17 @@ export class Queue {
       if (whole) await rename(message, join(aside, `${id}.message`))
       broken.push(id)
     })
+  }
+
+  /** What users began to drop and did not finish. */
+  async #sweepDrop(): Promise<void> {
+    const names = await readdir(this.dropDirectory)
+    const present = new Set(names)
+    for (const name of names) {
+      const [, id] = /^([^.]+)\.message$/.exec(name) ?? []
+      const isBegun = id !== undefined && !present.has(`${id}.envelope`)
+      if (isBegun || name.startsWith('.')) await this.#removeOld(join(this.dropDirectory, name))
+    }
   }
 
   async #sweepProcesses(): Promise<void> {
