@@ -7,8 +7,8 @@ import { lock } from '../sys/lock.js'
 import { formatName, parseName } from './name.js'
 import { formatLine, type Line, type Parsed, parsePasswdFile } from './passwd-file.js'
 
-/** How long to wait for another editor, in milliseconds. */
-const patience = 10_000
+/** How long to wait for another editor, in milliseconds: longer than what a dead one leaves behind is believed. */
+const patience = 15_000
 
 /**
  * Changes a text file as a whole: under a lock, atomically, with its mode and owner kept; a file that is not there

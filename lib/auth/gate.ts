@@ -56,7 +56,6 @@ export class Gate {
   /** Begins a login. @param user the name that counts: the user's, or what was typed where there is none */
   visit(origin: Origin, user: string): Visit {
     const key = penaltyKey(origin.address, user)
-    const began = this.#clock()
     // The address comes before anything that a peer chose, so that nobody can have another one banned.
     const fields = {
       session: origin.session,
@@ -66,8 +65,8 @@ export class Gate {
       user: user.slice(0, 320),
     }
     const penalties = this.#penalties
-    const end = async (temporary: boolean, hold: number): Promise<never> => {
-      const left = hold - (this.#clock() - began)
+    const end = async (temporary: boolean, hold: number, since = this.#clock()): Promise<never> => {
+      const left = hold - (this.#clock() - since)
       if (left > 0) await this.#sleep(left)
       throw new LoginRefused(temporary)
     }
@@ -78,10 +77,10 @@ export class Gate {
         this.#log.warning('login-refused', { ...fields, reason: 'too-many-failures' })
         return end(true, penalties.refuse(key))
       },
-      fail: reason => {
+      fail: (reason, since) => {
         const { failures, hold } = penalties.fail(key)
         this.#log.warning('login-failed', { ...fields, reason, failures })
-        return end(false, hold)
+        return end(false, hold, since)
       },
       accept: (how, label) => {
         if (how !== 'memory') penalties.forgive(key)
@@ -99,8 +98,13 @@ export interface Visit {
   trustsMemory(): boolean
   /** Refuses without having looked. @throws LoginRefused always, after a while */
   refuse(): Promise<never>
-  /** The password or the proof was wrong. @throws LoginRefused always, after a while that grows */
-  fail(reason: string): Promise<never>
+  /**
+   * The password or the proof was wrong.
+   *
+   * @param since when we began to check it: that is part of the while; now unless told
+   * @throws LoginRefused always, after a while that grows
+   */
+  fail(reason: string, since?: number): Promise<never>
   /** Lets in. @param how by `password`, `memory`, `scram` or `cram` @param label of the app password that was used */
   accept(how: string, label: string | undefined): void
 }

@@ -96,11 +96,13 @@ export class Logins {
       if (known) return this.#accept(caller, user, known, 'memory')
     }
     if (visit.isRefused()) return visit.refuse()
+    const since = this.#clock()
     const right = await this.#check(caller, password)
     // Others may have failed while this one was computed: guesses side by side gain nothing.
     if (visit.isRefused()) return visit.refuse()
-    if (!user) return visit.fail('unknown-user')
-    if (!right) return visit.fail(caller.passwords.length > 0 ? 'wrong-password' : 'no-password-for-this')
+    if (!user) return visit.fail('unknown-user', since)
+    if (!right)
+      return visit.fail(caller.passwords.length > 0 ? 'wrong-password' : 'no-password-for-this', since)
     this.#memory.add(this.#digest(caller, password, right))
     return this.#accept(caller, user, right, 'password')
   }

@@ -359,6 +359,14 @@ test('SCRAM-SHA-256: made-up salts outlive the process', async t => {
   assert.notEqual(elsewhere.salt, one?.salt)
 })
 
+test('SCRAM-SHA-256: who waits with the proof does not wait less for the answer', async t => {
+  const { world, logins, origin } = await open(t)
+  const attempt = await logins.verifier(origin).scram('scram')
+  world.now += 60_000
+  await assert.rejects(attempt.refuse())
+  assert.deepEqual(world.held, [2_000])
+})
+
 test('SCRAM-SHA-256: failures count as those by password do', async t => {
   const { logins, login, origin } = await open(t)
   for (let i = 0; i < 8; i++) await scram(logins.verifier(origin), 'scram', 'no')
