@@ -32,6 +32,9 @@ auth = "required"
 address = "127.0.0.1:0"
 tls = "implicit"
 auth = "required"
+[[smtpd.listen]]
+address = "unix:lmtp.sock"
+protocol = "lmtp"
 `,
     'mechanisms = ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256"]\npenalty = "0s"',
   )
@@ -105,6 +108,25 @@ test('swaks pipelines, as a device does without a login', { skip: !has('swaks') 
 test('swaks sends to several at once', { skip: !has('swaks') }, async () => {
   await swaks('-p', `${lan}`, '-t', 'alice@ilnmors.internal,bob@ilnmors.internal')
   assert.equal(received('alice'), received('bob'))
+})
+
+test('swaks speaks LMTP over a Unix socket', { skip: !has('swaks') }, async () => {
+  const socket = ['--socket', join(place.directory, 'lmtp.sock'), '--protocol', 'LMTP']
+  const { stdout } = await execute(
+    'swaks',
+    [
+      ...socket,
+      '-f',
+      'ann@x.example',
+      '-t',
+      'alice@ilnmors.internal,bob@ilnmors.internal,no@ilnmors.internal',
+    ],
+    options,
+  ).catch(error => error)
+  assert.equal(stdout.match(/<- {2}250 2\.0\.0 Ok: /g)?.length, 2)
+  assert.match(stdout, /550 5\.1\.1 .*no@/)
+  assert.match(received('alice'), /with LMTP id /)
+  received('bob')
 })
 
 test('swaks is refused: a wrong password, no TLS, somebody else as sender', {

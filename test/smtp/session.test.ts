@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { connect, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
+import fc from 'fast-check'
 import { until } from '../support/world.js'
 import { type MemoryServer, startMemoryServer } from './stage.js'
 
@@ -139,4 +140,54 @@ test('a bug is logged with its place, and told to nobody', async t => {
   await say('EHLO x\r\nMAIL FROM:<bug@x.example>\r\n', /451 4\.3\.0/)
   assert.match(server.log.join(''), /event=command-failed .*a bug.*stage/)
   assert.doesNotMatch(seen(), /a bug/)
+})
+
+test('whatever is sent, nothing unforeseen happens, and the server goes on', async t => {
+  const server = await startMemoryServer({ maxErrors: 1_000, maxMessageSize: 300 })
+  t.after(() => server.close())
+  const words = fc.constantFrom(
+    'EHLO x\r\n',
+    envelope,
+    `${envelope}hello\r\n.\r\n`,
+    'HELO\r\n',
+    'MAIL FROM:<a@x.example>\r\n',
+    'MAIL FROM:<> SIZE=1 BODY=7BIT\r\n',
+    'RCPT TO:<alice@here.example>\r\n',
+    'RCPT TO:<full@here.example>\r\n',
+    'DATA\r\n',
+    '.\r\n',
+    '\r\n.\r\n',
+    'AUTH PLAIN\r\n',
+    'AUTH LOGIN YWxpY2U=\r\n',
+    'd29uZGVybGFuZA==\r\n',
+    '*\r\n',
+    'RSET\r\n',
+    'NOOP\r\n',
+    'FULL DISK\r\n',
+    'VIRUS\r\n',
+    'x'.repeat(400),
+    '\r',
+    '\n',
+    '\0',
+    '\xff\xfe\r\n',
+  )
+  await fc.assert(
+    fc.asyncProperty(fc.array(words, { maxLength: 40 }), fc.nat(200), async (script, cut) => {
+      const octets = Buffer.from(script.join(''), 'latin1')
+      const socket = connect({ port: server.port, host: '127.0.0.1' })
+      const closed = new Promise(resolve => socket.on('close', resolve))
+      socket.on('error', () => {})
+      socket.resume()
+      socket.write(octets.subarray(0, cut))
+      await new Promise(resolve => setImmediate(resolve))
+      socket.end(octets.subarray(cut))
+      await closed
+    }),
+    { numRuns: 300 },
+  )
+  await until(() => server.listener.connections === 0)
+  assert.equal(server.backend.open, 0)
+  assert.doesNotMatch(server.log.join(''), /level=error/)
+  const { envelope } = server.backend.kept[0] ?? {}
+  assert.ok(envelope, 'no script sent a message: the words are wrong')
 })
