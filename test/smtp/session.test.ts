@@ -188,6 +188,5 @@ test('whatever is sent, nothing unforeseen happens, and the server goes on', asy
   await until(() => server.listener.connections === 0)
   assert.equal(server.backend.open, 0)
   assert.doesNotMatch(server.log.join(''), /level=error/)
-  const { envelope } = server.backend.kept[0] ?? {}
-  assert.ok(envelope, 'no script sent a message: the words are wrong')
+  assert.ok(server.backend.kept.length > 0, 'no script sent a message: the words are wrong')
 })
