@@ -4,6 +4,7 @@
  */
 import { formatDate } from '../message/date.js'
 import { readHeader } from '../message/header.js'
+import { decodeWords } from '../message/words.js'
 import type { Envelope, Recipient, ReportKind, Said } from './entry.js'
 
 export interface ReportInput {
@@ -131,9 +132,9 @@ function textOf(input: ReportInput): string[] {
         ]
       : opening[kind]),
     '',
-    `    Queue identifier: ${input.id}`,
+    `    Subject:          ${clean(decodeWords(readHeader(input.header).first('subject') ?? '')) || '(none)'}`,
     `    Arrived:          ${formatDate(envelope.arrived)}`,
-    '',
+    `    Queue identifier: ${input.id}`,
     ...recipients.flatMap(recipient => ['', ...paragraph(recipient)]),
   ]
 }

@@ -10,7 +10,7 @@
 import { constants, type Stats } from 'node:fs'
 import { access, type FileHandle, open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { errorCode, isMissing } from '../sys/error.js'
+import { describe, errorCode, isMissing } from '../sys/error.js'
 import { Draft } from './draft.js'
 import { type Envelope, isIdentifier, newIdentifier, parseEnvelope, type Submission } from './entry.js'
 import { entryPaths, removeAll } from './files.js'
@@ -54,8 +54,8 @@ export interface Collected {
   readonly accepted: readonly string[]
   /** Files that were no message, by identifier, with the reason; they were removed. */
   readonly refused: readonly Trouble[]
-  /** Files that this process may not read; they were left where they are. */
-  readonly unreadable: readonly Trouble[]
+  /** What could not be taken and was left where it is: files this process may not read, a full disk. */
+  readonly left: readonly Trouble[]
 }
 
 export interface Trouble {
@@ -72,31 +72,45 @@ export interface Trouble {
 export async function collect(queue: Queue, maxSize = Number.POSITIVE_INFINITY): Promise<Collected> {
   const accepted: string[] = []
   const refused: Trouble[] = []
-  const unreadable: Trouble[] = []
+  const left: Trouble[] = []
   for (const name of (await readdir(queue.dropDirectory)).sort()) {
     const id = name.endsWith('.envelope') ? name.slice(0, -'.envelope'.length) : ''
     if (!isIdentifier(id)) continue
     await queue.reserve(id, async () => {
-      const { message, envelope } = entryPaths(queue.dropDirectory, id)
       try {
-        if (await takeOver(queue, id, maxSize)) accepted.push(id)
+        await take(queue, id, maxSize, { accepted, refused })
       } catch (error) {
-        if (isMissing(error)) return
-        if (errorCode(error) === 'EACCES') {
-          unreadable.push({ id, reason: 'it cannot be read; is drop/ set-group-ID to a group of mine?' })
-          return
-        }
-        if (!(error instanceof Refusal)) throw error
-        refused.push({ id, reason: error.message })
+        // One user's mischief, or one file's trouble, is not in the way of others.
+        if (!isMissing(error)) left.push({ id, reason: explain(error) })
       }
-      await removeAll(envelope)
-      await removeAll(message)
     })
   }
-  return { accepted, refused, unreadable }
+  return { accepted, refused, left }
 }
 
 class Refusal extends Error {}
+
+async function take(
+  queue: Queue,
+  id: string,
+  maxSize: number,
+  lists: { accepted: string[]; refused: Trouble[] },
+): Promise<void> {
+  const { message, envelope } = entryPaths(queue.dropDirectory, id)
+  try {
+    if (await takeOver(queue, id, maxSize)) lists.accepted.push(id)
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    lists.refused.push({ id, reason: error.message })
+  }
+  await removeAll(envelope)
+  await removeAll(message)
+}
+
+function explain(error: unknown): string {
+  if (errorCode(error) !== 'EACCES') return describe(error)
+  return 'it may not be read or removed; is drop/ set-group-ID, and its group one of mine?'
+}
 
 /** @returns false when it is in the queue already */
 async function takeOver(queue: Queue, id: string, maxSize: number): Promise<boolean> {

@@ -301,11 +301,11 @@ export class Relay {
   }
 
   async #collect(): Promise<void> {
-    const { accepted, refused, unreadable } = await collect(this.#queue)
+    const { accepted, refused, left } = await collect(this.#queue)
     const { log } = this.#options
     for (const id of accepted) log.info('dropped', { id })
     for (const { id, reason } of refused) log.warning('drop-refused', { id, reason })
-    for (const { id, reason } of unreadable) log.error('drop-unreadable', { id, reason })
+    for (const { id, reason } of left) log.error('drop-left', { id, reason })
     for (const id of accepted) this.#look(id)
   }
 
