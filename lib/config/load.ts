@@ -1,5 +1,5 @@
 /** From the file to a configuration that can be relied on, or to all that is wrong with it. */
-import { readFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parse, TomlError } from 'smol-toml'
 import { errorCode, exits, MailError } from '../sys/error.js'
@@ -40,7 +40,7 @@ export class ConfigError extends MailError {
 export async function loadConfig(file: string): Promise<Config> {
   let text: string
   try {
-    text = await readFile(file, 'utf8')
+    text = readFileSync(file, 'utf8')
   } catch (error) {
     throw new ConfigError([`${file}: ${unreadable(error)}`])
   }

@@ -1,5 +1,5 @@
 /** The kinds of value that keys of the configuration have: the only file that knows valibot. */
-import { isIP } from 'node:net'
+import { isIPv4 } from 'node:net'
 import { resolve } from 'node:path'
 import { domainToASCII } from 'node:url'
 import * as v from 'valibot'
@@ -78,7 +78,7 @@ function isNetwork(text: string): boolean {
 export const domain = reading(text => {
   const name = domainToASCII(text.replace(/\.$/, '')).toLowerCase()
   const valid = /^(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*$/.test(name) && name.length <= 253
-  return valid && isIP(name) === 0 ? name : undefined
+  return valid && !isIPv4(name) ? name : undefined
 }, 'must be a name such as "mail.example.org"')
 
 /** `me@example.org`. */
