@@ -1,6 +1,8 @@
 /** Keys for the logins that send a proof instead of a password; made-up ones where there are none. */
 import { createHash, createHmac, randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { dirname } from 'node:path'
 import { hmacMd5 } from './md5.js'
 import { cramStates, plainPassword, scramKeys } from './password.js'
 import { type ScramKeys, scramRounds } from './schemes.js'
@@ -34,7 +36,7 @@ export function apopOf(passwords: readonly Password[]): CramKey[] {
     .map(secret => banner => createHash('md5').update(banner).update(secret).digest())
 }
 
-/** A password that is broken in the file has no keys; whoever logs in with it by password sees it in the log. */
+/** What cannot be had is undefined. A password that is broken in the file has no keys: whoever logs in with it sees it in the log. */
 function usable<T>(work: () => T): T | undefined {
   try {
     return work()
@@ -59,13 +61,22 @@ export function madeUpKeys(secret: Buffer, name: string): ScramKeys {
   }
 }
 
-/** What only this installation knows and does not forget: machine-id(5), which is never to be shown itself. */
+/**
+ * What only this installation knows and does not forget: machine-id(5), which is never to be shown itself. A machine
+ * without one (a container) goes by the directory of the users file: where and when it was made.
+ */
 export function installationSecret(file: string): Buffer {
-  let machine: Buffer
-  try {
-    machine = readFileSync('/etc/machine-id')
-  } catch {
-    machine = randomBytes(16)
-  }
-  return createHash('sha256').update('postern scram salts').update(machine).update(file).digest()
+  const secret = createHash('sha256').update('postern scram salts').update(file)
+  return secret.update(machineId() ?? birthOf(dirname(file)) ?? randomBytes(16)).digest()
+}
+
+function machineId(): Buffer | undefined {
+  return usable(() => readFileSync('/etc/machine-id'))
+}
+
+function birthOf(directory: string): string | undefined {
+  return usable(() => {
+    const { ino, birthtimeNs } = statSync(directory, { bigint: true })
+    return `${ino} ${birthtimeNs} ${hostname()}`
+  })
 }
