@@ -1,6 +1,12 @@
 /** The server's side of TLS: an identity that can change while connections live, and the handshake. */
 import type { Socket } from 'node:net'
-import { createSecureContext, type SecureContext, type SecureVersion, TLSSocket } from 'node:tls'
+import {
+  createSecureContext,
+  DEFAULT_CIPHERS,
+  type SecureContext,
+  type SecureVersion,
+  TLSSocket,
+} from 'node:tls'
 import { type Connection, PeerGone, PeerTimeout } from './line.js'
 
 /** Longest handshake in milliseconds; a peer that dawdles here costs a socket and nothing else. */
@@ -38,13 +44,17 @@ export class Identity {
   }
 }
 
-/** Node's own cipher list leaves out anonymous and export ciphers; the order is the server's. */
+/**
+ * Node's own cipher list leaves out anonymous and export ciphers; the order is the server's. TLS before 1.2 signs with
+ * SHA-1, which OpenSSL does at security level 0 alone.
+ */
 function createContext(options: Omit<IdentityOptions, 'minimum'>, minimum: SecureVersion): SecureContext {
   return createSecureContext({
     cert: options.certificate,
     key: options.key,
     minVersion: minimum,
     honorCipherOrder: true,
+    ...(minimum < 'TLSv1.2' ? { ciphers: `${DEFAULT_CIPHERS}:@SECLEVEL=0` } : {}),
   })
 }
 

@@ -155,6 +155,23 @@ test('a broken configuration is told, and everything goes on', async t => {
   assert.equal(await client.ask('hello'), 'hello off\r\n')
 })
 
+test('a listener for old devices takes old TLS; the others do not', async t => {
+  const old = `${door('127.0.0.1:0', 'implicit')}minimum = "TLSv1"\n`
+  const { daemon } = await stage(t, head() + tls + old + door('[::1]:0', 'implicit'))
+  const spoken = (host: string, port: number) =>
+    new Promise<string>(resolve => {
+      const options = { maxVersion: 'TLSv1', minVersion: 'TLSv1', ciphers: 'DEFAULT@SECLEVEL=0' } as const
+      const socket = connectTls({ host, port, rejectUnauthorized: false, ...options }, () => {
+        resolve(socket.getProtocol() ?? '')
+        socket.end()
+      })
+      socket.on('error', () => resolve('refused'))
+    })
+  const [first = 0, second = 0] = daemon.ports('imapd')
+  assert.equal(await spoken('127.0.0.1', first), 'TLSv1')
+  assert.equal(await spoken('::1', second), 'refused')
+})
+
 test('a new certificate is used for new connections without being asked', async t => {
   const { daemon, directory, lines } = await stage(t, head() + tls + door('127.0.0.1:0', 'implicit'), {
     watch: true,
