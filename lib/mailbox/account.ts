@@ -243,11 +243,15 @@ function release(directory: string, shared: Shared): void {
 /** Takes a mailbox that nobody uses out of memory; what it took long to find out is kept on disk. */
 async function forget(directory: string, shared: Shared): Promise<void> {
   await keep(shared.state)
-  if (shared.users === 0 && inMemory.get(directory) === shared) inMemory.delete(directory)
+  if (shared.users > 0 || inMemory.get(directory) !== shared) return
+  inMemory.delete(directory)
+  shared.state.close()
 }
 
 async function keep(state: State): Promise<void> {
   if (state.isGone || !state.loaded) return
+  const isAlive = (uid: number) => state.table.find(uid) >= 0
+  if (state.cache.wantsRewrite(isAlive)) await state.cache.rewrite(isAlive)
   try {
     await state.locked(() => {
       state.wantsSnapshot = true
@@ -271,6 +275,7 @@ function drop(directory: string): void {
   inMemory.delete(directory)
   if (!shared) return
   shared.state.isGone = true
+  shared.state.close()
   shared.state.notify()
 }
 

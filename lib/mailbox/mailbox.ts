@@ -3,8 +3,10 @@ import { setTimeout as delay, setImmediate as yielding } from 'node:timers/promi
 import { Delivery } from '../maildir/maildir.js'
 import { watchMaildir } from '../maildir/watch.js'
 import { Flag, systemFlags } from '../message/flags.js'
+import type { SearchKey } from '../message/query.js'
 import { expunge, type FlagChange, type StoreOptions, type StoreResult, store } from './change.js'
-import { dateOf, readMessage, sizeOf, storedSizeOf } from './message.js'
+import { dateOf, readMessage, savedDateOf, sizeOf, storedSizeOf } from './message.js'
+import { search } from './search.js'
 import type { State } from './state.js'
 import { needsSync, synchronise, synchroniseOnce } from './sync.js'
 import { type Appending, append, copy, move, type Transfer } from './transfer.js'
@@ -178,6 +180,30 @@ export class Mailbox {
   /** INTERNALDATE in milliseconds since 1970; undefined when the message is gone. */
   date(uid: number): number | undefined {
     return dateOf(this.#state, uid)
+  }
+
+  /** When the message came into this mailbox, in milliseconds since 1970 (RFC 8514 SAVEDATE); undefined when it is gone. */
+  savedDate(uid: number): number | undefined {
+    return savedDateOf(this.#state, uid)
+  }
+
+  /** Something rendered that was kept; undefined when it was not. The octets are not to be changed. */
+  cached(uid: number, kind: string): Buffer | undefined {
+    return this.#state.cache.get(uid, kind)
+  }
+
+  /** Keeps something rendered from a message's octets, which never change: for this process and for later ones. */
+  keep(uid: number, kind: string, octets: Buffer): void {
+    this.#state.cache.put(uid, kind, octets)
+  }
+
+  /**
+   * The messages of a session that a query fits.
+   *
+   * @returns UIDs, ascending
+   */
+  search(key: SearchKey, view: View): Promise<number[]> {
+    return search(this.#state, key, view, this.#state.clock())
   }
 
   /** Octets of all messages on the wire (RFC 8438 STATUS=SIZE). */

@@ -6,6 +6,9 @@ import { isMissing } from '../sys/error.js'
 import type { State } from './state.js'
 import { unknownSize } from './table.js'
 
+/** Before this second no Maildir was written (1995). */
+const earliest = 788_918_400
+
 /**
  * Reads a message as it is stored.
  *
@@ -66,6 +69,19 @@ export function dateOf(state: State, uid: number): number | undefined {
   if (Number.isNaN(state.table.dates[row])) look(state, uid)
   const date = state.table.dates[row]!
   return Number.isNaN(date) ? undefined : date
+}
+
+/**
+ * When a message came into this mailbox, in milliseconds, as its name says; INTERNALDATE where the name says nothing.
+ * (RFC 8514.)
+ */
+export function savedDateOf(state: State, uid: number): number | undefined {
+  const row = state.table.find(uid)
+  if (row < 0) return undefined
+  const seconds = Number.parseInt(state.table.names[row]!, 10)
+  return seconds >= earliest && seconds * 1000 <= state.clock() + 86_400_000
+    ? seconds * 1000
+    : dateOf(state, uid)
 }
 
 function look(state: State, uid: number): void {

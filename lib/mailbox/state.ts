@@ -5,6 +5,7 @@ import { firstKeywordBit, flagBit, flagNames } from '../message/flags.js'
 import { withDotlock } from '../sys/dotlock.js'
 import { MailError } from '../sys/error.js'
 import type { Log } from '../sys/log.js'
+import { Cache } from './cache.js'
 import { ChangeLog } from './changes.js'
 import { Gone } from './gone.js'
 import { Journal } from './journal.js'
@@ -64,6 +65,7 @@ export class State {
   looking: Promise<void> | undefined
   /** Operations of ours that hold the lock or wait for it. */
   busy = 0
+  #cache: Cache | undefined
   readonly #flagNames = new Map<number, readonly string[]>()
 
   constructor(options: { name: string; root: string; directory: string; log: Log; clock: () => number }) {
@@ -77,6 +79,20 @@ export class State {
     this.journal = new Journal(this.directory)
     this.newDirectory = new Directory(this.directory, 'new')
     this.curDirectory = new Directory(this.directory, 'cur')
+  }
+
+  /** Rendered answers; another one after UIDVALIDITY changed. */
+  get cache(): Cache {
+    if (this.#cache?.validity !== this.list.validity) {
+      this.#cache?.close()
+      this.#cache = new Cache(this.directory, this.list.validity)
+    }
+    return this.#cache
+  }
+
+  /** Lets go of files; what is known stays. */
+  close(): void {
+    this.#cache?.close()
   }
 
   /** The directory a row's file is in. */

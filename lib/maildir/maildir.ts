@@ -261,7 +261,8 @@ function remove(path: string): void {
 
 /** Everything a system call refuses here may work later, so that no mail is bounced for a full disk. */
 function refusal(maildir: string, cause: unknown): Error {
-  if (cause instanceof MailError || errorCode(cause) === undefined) return cause as Error
+  const isSystems = /^E[A-Z0-9]+$/.test(errorCode(cause) ?? '')
+  if (cause instanceof MailError || !isSystems) return cause as Error
   const full = errorCode(cause) === 'ENOSPC' || errorCode(cause) === 'EDQUOT'
   return new TemporaryError(full ? `${maildir}: no space left` : `cannot deliver to ${maildir}`, { cause })
 }

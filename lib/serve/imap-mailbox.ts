@@ -1,6 +1,6 @@
 /** A selected mailbox: one session's View of a Mailbox that others share. */
 import type { CopyResult, ImapMailbox, ImapUpdate, StoreChange, StoreResult } from '../imap/backend.js'
-import { bye, no } from '../imap/reply.js'
+import { bye } from '../imap/reply.js'
 import { inRanges, type Ranges } from '../imap/set.js'
 import type { Mailbox } from '../mailbox/mailbox.js'
 import { MailboxGone } from '../mailbox/state.js'
@@ -91,11 +91,13 @@ export class SelectedMailbox implements ImapMailbox {
     return this.#mailbox.read(uid)
   }
 
-  cached(): Buffer | undefined {
-    return undefined
+  cached(uid: number, kind: string): Buffer | undefined {
+    return this.#mailbox.cached(uid, kind)
   }
 
-  keep(): void {}
+  keep(uid: number, kind: string, octets: Buffer): void {
+    this.#mailbox.keep(uid, kind, octets)
+  }
 
   async store(uids: readonly number[], { mode, flags, unchangedSince }: StoreChange): Promise<StoreResult> {
     const since = unchangedSince === undefined ? {} : { unchangedSince }
@@ -128,8 +130,8 @@ export class SelectedMailbox implements ImapMailbox {
     await this.#alive(() => this.#mailbox.expunge(uids ? all.filter(uid => inRanges(uids, uid)) : all))
   }
 
-  async search(_: SearchKey): Promise<readonly number[]> {
-    throw no('UNAVAILABLE', 'Searching is not possible yet.')
+  search(key: SearchKey): Promise<readonly number[]> {
+    return this.#mailbox.search(key, this.#view)
   }
 
   async sync(options: { readonly expunge: boolean }): Promise<readonly ImapUpdate[]> {

@@ -1,8 +1,8 @@
 /** The text of a message's body, as the body test and extracttext see it (RFC 5173 §5, RFC 5703 §7). */
 import { decodeCharset, decodeUnlabelled } from '../message/charset.js'
+import { plainText } from '../message/html.js'
 import { joinedParameter } from '../message/parameters.js'
 import type { Part } from '../message/structure.js'
-import { plainText } from './html.js'
 import type { Version } from './message.js'
 import { childrenOf, descend } from './mime.js'
 

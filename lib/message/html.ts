@@ -18,11 +18,14 @@ const hidden = /^(script|style|head|title)$/
 /** The words of an HTML text, runs of space made one. */
 export function plainText(html: string): string {
   const pieces: string[] = []
+  // Once for all elements whose end is looked for.
+  let lower: string | undefined
+  const lowered = () => (lower ??= asciiLower(html))
   for (let at = 0; at < html.length; ) {
     const open = html.indexOf('<', at)
     pieces.push(html.slice(at, open < 0 ? html.length : open))
     if (open < 0) break
-    at = afterTag(html, open, pieces)
+    at = afterTag(html, open, pieces, lowered)
   }
   return decodeEntities(pieces.join(''))
     .replace(/[ \t\r\n\u00a0]+/g, ' ')
@@ -30,7 +33,7 @@ export function plainText(html: string): string {
 }
 
 /** Goes behind a tag, and behind the whole element where that is hidden. */
-function afterTag(html: string, open: number, pieces: string[]): number {
+function afterTag(html: string, open: number, pieces: string[], lowered: () => string): number {
   if (html.startsWith('<!--', open)) return behind(html, '-->', open + 4)
   const name = /^<\/?([a-z][a-z0-9]*)/i.exec(html.slice(open, open + 20))?.[1]?.toLowerCase()
   if (name === undefined && html[open + 1] !== '!' && html[open + 1] !== '?') {
@@ -40,8 +43,13 @@ function afterTag(html: string, open: number, pieces: string[]): number {
   pieces.push(' ')
   const end = behind(html, '>', open + 1)
   if (name === undefined || !hidden.test(name) || html[open + 1] === '/') return end
-  const closing = html.toLowerCase().indexOf(`</${name}`, end)
+  const closing = lowered().indexOf(`</${name}`, end)
   return closing < 0 ? end : behind(html, '>', closing)
+}
+
+/** Lower case of a to z alone, so that every character keeps its place. */
+function asciiLower(text: string): string {
+  return text.replace(/[A-Z]+/g, letters => letters.toLowerCase())
 }
 
 function behind(html: string, mark: string, from: number): number {

@@ -1,0 +1,369 @@
+/**
+ * postern.cache: rendered answers and what else was costly to find out, by UID and kind.
+ *
+ *     header   "PSTNCCH1", UIDVALIDITY (4), CRC-32 of these 12 octets
+ *     record   CRC-32 of the rest (4), length of the value (4), UID (4), length of the kind (1), kind, value
+ *
+ * Records are appended; the last of a UID and kind counts. Nobody locks it: of two processes that append at once, one
+ * may believe its record to stand where the other's does, which reading finds out, since every record says what it
+ * is. A file that is cut, wrong or gone costs time only. Records of messages that are gone are dropped when the file
+ * is written anew, which is when half of it is such.
+ */
+import { fstatSync, ftruncateSync, openSync, readSync, renameSync, rmSync, statSync } from 'node:fs'
+import { setImmediate as yielding } from 'node:timers/promises'
+import { crc32 } from 'node:zlib'
+import { closeQuietly, writeAllSync } from '../sys/atomic.js'
+import { errorCode } from '../sys/error.js'
+import { Offsets } from './offsets.js'
+import { slice } from './scan.js'
+
+const magic = 'PSTNCCH1'
+const headerSize = 16
+const recordHead = 13
+/** Octets gathered before they are written. */
+const bufferSize = 262_144
+/** How much is read at once where records are asked for in the order they stand, and where they are not. */
+const longRead = 262_144
+const shortRead = 8_192
+/** A value larger than this is not kept. */
+const largestValue = 1 << 20
+const largestRecord = largestValue + 300
+/** How much is looked through at once. */
+const blockSize = 2 << 20
+/** How old the end of a record that has no end must be to count as torn, in milliseconds. */
+const tornAfter = 5_000
+/** The file never grows beyond this; then it begins anew. */
+const largestFile = 0x7fff_ffff
+/** A file smaller than this is not worth writing anew. */
+const smallestRewrite = 1 << 20
+
+interface Waiting {
+  readonly uid: number
+  readonly kind: string
+  readonly value: Buffer
+}
+
+/** One mailbox's cache. Reading and writing it never throws for the disk's sake. */
+export class Cache {
+  readonly #directory: string
+  readonly #path: string
+  /** UIDVALIDITY of the mailbox it is for. */
+  readonly validity: number
+  /** Where records stand, by kind; filled when first asked. */
+  #places: Map<string, Offsets> | undefined
+  #fd: number | undefined
+  #ino = 0
+  /** How much of the file we know. */
+  #end = 0
+  /** Whether all of it is in #places. */
+  #isScanned = false
+  /** Octets of records that stand in #places. */
+  #live = 0
+  readonly #waiting = new Map<string, Waiting>()
+  #waitingSize = 0
+  #timer: NodeJS.Immediate | undefined
+  #block: Buffer = Buffer.alloc(0)
+  #blockStart = 0
+
+  constructor(directory: string, validity: number) {
+    this.#directory = directory
+    this.#path = `${directory}/postern.cache`
+    this.validity = validity
+  }
+
+  /** What was kept; undefined when there is nothing. The octets are not to be changed, and stay what they are. */
+  get(uid: number, kind: string): Buffer | undefined {
+    const waiting = this.#waiting.get(`${uid} ${kind}`)
+    if (waiting) return waiting.value
+    const offset = this.#open().get(kind)?.get(uid)
+    return offset === undefined ? undefined : this.#read(offset, uid, kind)
+  }
+
+  /** Keeps a value; written a little later. */
+  put(uid: number, kind: string, value: Buffer): void {
+    if (value.length > largestValue || kind.length > 255) return
+    this.#open()
+    this.#waiting.set(`${uid} ${kind}`, { uid, kind, value })
+    this.#waitingSize += value.length + recordHead
+    if (this.#waitingSize > bufferSize) this.flush()
+    else this.#timer ??= setImmediate(() => this.flush())
+  }
+
+  /** Finds out in slices what is there, so that the first get() need not. */
+  async prepare(): Promise<void> {
+    while (!this.#isScanned) {
+      this.#open(performance.now() + slice)
+      await yielding()
+    }
+  }
+
+  #open(until = Number.POSITIVE_INFINITY): Map<string, Offsets> {
+    if (this.#places && (this.#isScanned || this.#fd === undefined)) return this.#places
+    this.#places ??= new Map()
+    try {
+      if (this.#fd === undefined) {
+        this.#fd = openSync(this.#path, 'a+', 0o600)
+        this.#ino = fstatSync(this.#fd).ino
+      }
+      this.#isScanned = this.#scan(until)
+    } catch (error) {
+      this.#fail(error)
+      this.#isScanned = true
+    }
+    return this.#places
+  }
+
+  /**
+   * Takes notice of records from #end on; where they are wrong, the file is begun anew.
+   *
+   * @returns whether it came to the end
+   */
+  #scan(until = Number.POSITIVE_INFINITY): boolean {
+    const { size } = fstatSync(this.#fd!)
+    if (this.#end === 0) {
+      if (!readAt(this.#fd!, 0, headerSize).equals(headerOf(this.validity))) {
+        this.#begin()
+        return true
+      }
+      this.#end = headerSize
+    }
+    while (this.#end < size) {
+      if (performance.now() > until) return false
+      const octets = readAt(this.#fd!, this.#end, Math.min(size - this.#end, blockSize))
+      const used = this.#index(octets, this.#end)
+      this.#end += used
+      // A record without its end is being written, or was torn; no whole record is as long as a block.
+      if (used === 0 && octets.length === blockSize) this.#begin()
+      if (used === 0) return true
+    }
+    return true
+  }
+
+  /** @returns how many octets of whole records there were */
+  #index(octets: Buffer, start: number): number {
+    let at = 0
+    while (at + recordHead <= octets.length) {
+      const size = recordSize(octets, at)
+      if (at + size > octets.length) break
+      if (size > largestRecord) return at
+      const kind = octets.toString('latin1', at + recordHead, at + recordHead + octets[at + 12]!)
+      this.#note(octets.readUInt32LE(at + 8), kind, start + at, size)
+      at += size
+    }
+    return at
+  }
+
+  #note(uid: number, kind: string, offset: number, size: number): void {
+    let places = this.#places!.get(kind)
+    if (!places) {
+      places = new Offsets()
+      this.#places!.set(kind, places)
+    }
+    if (uid === 0) return
+    places.set(uid, offset)
+    this.#live += size
+  }
+
+  /** An empty file in place of the one that is there. */
+  #begin(): void {
+    this.#places = new Map()
+    this.#live = 0
+    this.#block = Buffer.alloc(0)
+    const temporary = `${this.#path}.tmp`
+    rmSync(temporary, { force: true })
+    const fd = openSync(temporary, 'ax+', 0o600)
+    writeAllSync(fd, headerOf(this.validity))
+    renameSync(temporary, this.#path)
+    if (this.#fd !== undefined) closeQuietly(this.#fd)
+    this.#fd = fd
+    this.#ino = fstatSync(fd).ino
+    this.#end = headerSize
+  }
+
+  #fail(error: unknown): void {
+    if (errorCode(error) === undefined) throw error
+    if (this.#fd !== undefined) closeQuietly(this.#fd)
+    this.#fd = undefined
+  }
+
+  #read(offset: number, uid: number, kind: string): Buffer | undefined {
+    if (this.#fd === undefined) return undefined
+    try {
+      let record = this.#within(offset)
+      if (!record) {
+        const isNext =
+          offset >= this.#blockStart && offset < this.#blockStart + this.#block.length + shortRead
+        this.#block = readAt(this.#fd, offset, isNext ? longRead : shortRead)
+        this.#blockStart = offset
+        record = this.#within(offset) ?? this.#readLarge(offset)
+      }
+      return record && valueIn(record, uid, kind)
+    } catch (error) {
+      this.#fail(error)
+      return undefined
+    }
+  }
+
+  /** The record if the block read last has all of it. */
+  #within(offset: number): Buffer | undefined {
+    const at = offset - this.#blockStart
+    if (at < 0 || at + recordHead > this.#block.length) return undefined
+    const size = recordSize(this.#block, at)
+    return at + size <= this.#block.length ? this.#block.subarray(at, at + size) : undefined
+  }
+
+  #readLarge(offset: number): Buffer | undefined {
+    if (this.#block.length < recordHead) return undefined
+    const size = recordSize(this.#block, 0)
+    if (size > largestRecord) return undefined
+    const record = readAt(this.#fd!, offset, size)
+    return record.length === size ? record : undefined
+  }
+
+  /** Writes what waits. */
+  flush(): void {
+    clearImmediate(this.#timer)
+    this.#timer = undefined
+    const waiting = [...this.#waiting.values()]
+    this.#waiting.clear()
+    this.#waitingSize = 0
+    if (this.#fd === undefined || waiting.length === 0) return
+    try {
+      this.#followFile()
+      const records = waiting.map(recordOf)
+      const size = records.reduce((sum, record) => sum + record.length, 0)
+      if (this.#end + size > largestFile) this.#begin()
+      const { size: start, mtimeMs } = fstatSync(this.#fd)
+      if (start > this.#end) {
+        // Behind a record without its end nothing would be found again. If nobody writes it now, it goes.
+        if (Date.now() - mtimeMs > tornAfter) ftruncateSync(this.#fd, this.#end)
+        return
+      }
+      writeAllSync(this.#fd, Buffer.concat(records))
+      let at = start
+      for (const [i, record] of records.entries()) {
+        this.#note(waiting[i]!.uid, waiting[i]!.kind, at, record.length)
+        at += record.length
+      }
+      this.#end = at
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  /** Somebody may have replaced, cut or removed the file, or written to it. */
+  #followFile(): void {
+    const now = statSync(this.#path, { throwIfNoEntry: false })
+    if (now && now.ino === this.#ino && now.size >= this.#end) {
+      if (now.size > this.#end) this.#scan()
+      return
+    }
+    // Cut: what is left of it may end in the middle of a record.
+    if (now?.ino === this.#ino) {
+      this.#begin()
+      return
+    }
+    this.close()
+    this.#open()
+  }
+
+  /** Whether half of the file is of messages that are gone, or written twice. */
+  wantsRewrite(isAlive: (uid: number) => boolean): boolean {
+    if (!this.#places || this.#fd === undefined || this.#end < smallestRewrite) return false
+    let live = 0
+    let all = 0
+    for (const places of this.#places.values())
+      for (const [uid] of places.entries()) {
+        all++
+        if (isAlive(uid)) live++
+      }
+    return live * 2 < all || this.#live * 2 < this.#end
+  }
+
+  /**
+   * Writes the file anew with the records of messages that are there, in slices. Whoever has the old one open goes on
+   * with it until it next writes.
+   */
+  async rewrite(isAlive: (uid: number) => boolean): Promise<void> {
+    this.flush()
+    const next = new Cache(this.#directory, this.validity)
+    try {
+      next.#begin()
+    } catch (error) {
+      this.#fail(error)
+      return
+    }
+    const all = [...this.#open()].flatMap(([kind, places]) =>
+      [...places.entries()].map(([uid, offset]) => ({ kind, uid, offset })),
+    )
+    all.sort((a, b) => a.offset - b.offset)
+    let until = performance.now() + slice
+    for (const { kind, uid } of all) {
+      const value = isAlive(uid) ? this.get(uid, kind) : undefined
+
+      if (value) next.put(uid, kind, value)
+      if (performance.now() < until) continue
+      await yielding()
+      until = performance.now() + slice
+    }
+    next.close()
+    this.flush()
+    this.close()
+  }
+
+  /** Writes what waits and lets go of the file. */
+  close(): void {
+    if (this.#waiting.size > 0) this.flush()
+    if (this.#fd !== undefined) closeQuietly(this.#fd)
+    this.#fd = undefined
+    this.#places = undefined
+    this.#isScanned = false
+    this.#end = 0
+    this.#live = 0
+    this.#block = Buffer.alloc(0)
+  }
+}
+
+function headerOf(validity: number): Buffer {
+  const header = Buffer.alloc(headerSize)
+  header.write(magic, 'latin1')
+  header.writeUInt32LE(validity, 8)
+  header.writeUInt32LE(crc32(header.subarray(0, 12)), 12)
+  return header
+}
+
+function recordOf({ uid, kind, value }: Waiting): Buffer {
+  const record = Buffer.allocUnsafe(recordHead + kind.length + value.length)
+  record.writeUInt32LE(value.length, 4)
+  record.writeUInt32LE(uid, 8)
+  record[12] = kind.length
+  record.write(kind, recordHead, 'latin1')
+  value.copy(record, recordHead + kind.length)
+  record.writeUInt32LE(crc32(record.subarray(4)), 0)
+  return record
+}
+
+/** Octets of the record that begins at `at`, as it says itself. */
+function recordSize(octets: Buffer, at: number): number {
+  return recordHead + octets[at + 12]! + octets.readUInt32LE(at + 4)
+}
+
+/** The value, if the record is whole and of that UID and kind. */
+function valueIn(record: Buffer, uid: number, kind: string): Buffer | undefined {
+  if (crc32(record.subarray(4)) !== record.readUInt32LE(0)) return undefined
+  const start = recordHead + record[12]!
+  if (record.readUInt32LE(8) !== uid || record.toString('latin1', recordHead, start) !== kind)
+    return undefined
+  return record.subarray(start)
+}
+
+function readAt(fd: number, offset: number, length: number): Buffer {
+  const octets = Buffer.allocUnsafe(length)
+  let filled = 0
+  while (filled < length) {
+    const count = readSync(fd, octets, filled, length - filled, offset + filled)
+    if (count === 0) break
+    filled += count
+  }
+  return octets.subarray(0, filled)
+}

@@ -1,0 +1,66 @@
+/** What searching asks of a header most often, found once and kept in the cache: addresses, subject, date. */
+import { dayOf, parseDate } from '../message/date.js'
+import { findBody, type HeaderBlock, readHeader } from '../message/header.js'
+import type { TextField } from '../message/query.js'
+import { foldText } from '../message/searchable.js'
+import { decodeWords } from '../message/words.js'
+import { readMessage } from './message.js'
+import type { State } from './state.js'
+
+/** Under which kind it stands in the cache; another number when what it holds changes. */
+const kind = 'digest1'
+/** Most headers end within so many octets. */
+const usualHeader = 8_192
+/** Between fields; text that is folded holds no NUL. */
+const mark = '\0'
+const fields: readonly TextField[] = ['from', 'to', 'cc', 'bcc', 'subject']
+
+/** The folded fields, and the day of the Date field in its own zone. */
+export interface Digest {
+  readonly texts: readonly string[]
+  /** Days since 1970-01-01; undefined when there is no date. */
+  readonly sentDay: number | undefined
+}
+
+/** The text of a field in a digest. */
+export function fieldText(digest: Digest, field: TextField): string {
+  return digest.texts[fields.indexOf(field)] ?? ''
+}
+
+/** The digest of a message; undefined when it is gone. */
+export function digestOf(state: State, uid: number): Digest | undefined {
+  const known = state.cache.get(uid, kind)
+  if (known) return decode(known.toString('utf8'))
+  const header = readHead(state, uid)
+  if (!header) return undefined
+  const digest = makeDigest(header)
+  state.cache.put(uid, kind, Buffer.from([...digest.texts, digest.sentDay ?? ''].join(mark)))
+  return digest
+}
+
+/** The header of a message, without reading more of it than that; undefined when it is gone. */
+export function readHead(state: State, uid: number): HeaderBlock | undefined {
+  const head = readMessage(state, uid, usualHeader)
+  if (!head) return undefined
+  const isWhole = head.length < usualHeader || findBody(head) < head.length
+  const octets = isWhole ? head : readMessage(state, uid)
+  return octets && readHeader(octets)
+}
+
+function makeDigest(header: HeaderBlock): Digest {
+  const texts = fields.map(name =>
+    header.fields
+      .filter(field => field.key === name)
+      .map(field => foldText(decodeWords(Buffer.from(header.binary(field), 'latin1'))))
+      .join('\n')
+      .replaceAll(mark, ''),
+  )
+  const date = parseDate(header.first('Date') ?? '')
+  return { texts, sentDay: date && dayOf(date) }
+}
+
+function decode(text: string): Digest {
+  const parts = text.split(mark)
+  const day = parts[fields.length]
+  return { texts: parts, sentDay: day ? Number(day) : undefined }
+}

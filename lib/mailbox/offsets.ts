@@ -1,0 +1,45 @@
+/** A map of UIDs to places in a file, in a few octets each: a mailbox has hundreds of thousands of them. */
+
+const none = 0
+
+/** Open addressing over two typed arrays. UIDs are above 0. */
+export class Offsets {
+  size = 0
+  #uids = new Uint32Array(64)
+  #offsets = new Uint32Array(64)
+
+  get(uid: number): number | undefined {
+    const at = this.#slot(uid)
+    return this.#uids[at] === uid ? this.#offsets[at] : undefined
+  }
+
+  /** @param offset below 4 GiB */
+  set(uid: number, offset: number): void {
+    if (this.size * 2 >= this.#uids.length) this.#grow()
+    const at = this.#slot(uid)
+    if (this.#uids[at] === none) this.size++
+    this.#uids[at] = uid
+    this.#offsets[at] = offset
+  }
+
+  *entries(): Generator<[uid: number, offset: number]> {
+    for (let at = 0; at < this.#uids.length; at++)
+      if (this.#uids[at] !== none) yield [this.#uids[at]!, this.#offsets[at]!]
+  }
+
+  /** Where a UID stands, or the free slot where it would. */
+  #slot(uid: number): number {
+    const mask = this.#uids.length - 1
+    let at = Math.imul(uid, 0x9e3779b1) & mask
+    while (this.#uids[at] !== none && this.#uids[at] !== uid) at = (at + 1) & mask
+    return at
+  }
+
+  #grow(): void {
+    const old = [...this.entries()]
+    this.#uids = new Uint32Array(this.#uids.length * 2)
+    this.#offsets = new Uint32Array(this.#offsets.length * 2)
+    this.size = 0
+    for (const [uid, offset] of old) this.set(uid, offset)
+  }
+}
