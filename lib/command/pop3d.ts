@@ -27,6 +27,9 @@ export const pop3Service: Service<'pop3d'> = {
           mechanisms: parts.config.login.mechanisms,
           verifier: origin => verifierOf(parts, origin),
           open: user => openMaildrop(user, maildropOptions(parts, log)),
+          get loginDelay() {
+            return parts.config.pop3d.login_delay
+          },
           name: user => user.name,
           timeout: parts.config.pop3d.timeout,
         },
@@ -42,8 +45,8 @@ function verifierOf(parts: Parts, origin: Omit<Origin, 'protocol'>): Pop3Verifie
 }
 
 function maildropOptions(parts: Parts, log: Log) {
-  const { delete: removal, lock } = parts.config.pop3d
-  return { delete: removal, lock, log }
+  const { delete: removal, lock, login_delay: loginDelay } = parts.config.pop3d
+  return { delete: removal, lock, loginDelay, log }
 }
 
 export const pop3d = daemonCommand('mail-pop3d', 'Serve mail over POP3', pop3Service)

@@ -226,6 +226,8 @@ export function configSchema(directory: string) {
       listen: optional(serverTable(), []),
       delete: optional(oneOf('expunge', 'trash', 'ignore'), 'expunge'),
       lock: optional(boolean, false),
+      /** Least time between two logins of a user. */
+      login_delay: optional(time, '0s'),
       ...serving,
       timeout: optional(time, '10m'),
     }),

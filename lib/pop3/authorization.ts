@@ -1,6 +1,6 @@
 /** The commands of the AUTHORIZATION state: who is there, and over which line. */
 import { timingSafeEqual } from 'node:crypto'
-import { describe, MailError } from '../sys/error.js'
+import { describe, exits, MailError } from '../sys/error.js'
 import { type Attempt, authenticate, mechanisms, SaslError } from '../wire/sasl.js'
 import { startTls, tlsName } from '../wire/tls.js'
 import type { Pop3Session } from './session.js'
@@ -106,14 +106,21 @@ async function logIn<User>(session: Pop3Session<User>, prove: () => Promise<User
   } catch (error) {
     if (!(error instanceof MailError)) throw error
     session.log.warning('maildrop-not-opened', { user: session.options.name(user), reason: describe(error) })
-    return session.refuse(error.message, error instanceof MaildropInUse ? 'IN-USE' : 'SYS/TEMP')
+    return session.refuse(error.message, error instanceof MaildropRefused ? error.code : 'SYS/TEMP')
   }
   session.state = 'transaction'
   session.log.info('login', { user: session.options.name(user), messages: session.maildrop.count })
   session.ok(`${session.maildrop.count} messages`)
 }
 
-/** Another session has the mail, where the configuration allows only one at a time (RFC 2449 §8.1.1). */
-export class MaildropInUse extends MailError {
-  override readonly name = 'MaildropInUse'
+/** The mail may not be opened now, by the configuration's word (RFC 2449 §8.1). */
+export class MaildropRefused extends MailError {
+  override readonly name = 'MaildropRefused'
+  /** Another session has it; or this user was here too short a time ago. */
+  readonly code: 'IN-USE' | 'LOGIN-DELAY'
+
+  constructor(code: MaildropRefused['code'], message: string) {
+    super(message, { exit: exits.tryAgain })
+    this.code = code
+  }
 }

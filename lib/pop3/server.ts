@@ -109,6 +109,7 @@ function capa(session: Session): void {
   ]
   lines.push(names.includes('PLAIN') ? 'UTF8 USER' : 'UTF8')
   if (names.includes('PLAIN')) lines.push('USER')
+  if (options.loginDelay > 0) lines.push(`LOGIN-DELAY ${Math.ceil(options.loginDelay / 1000)}`)
   if (names.length > 0) lines.push(`SASL ${names.join(' ')}`)
   if (plain && state === 'authorization') lines.push('STLS')
   session.ok('capabilities follow')

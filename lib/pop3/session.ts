@@ -36,6 +36,8 @@ export interface Pop3Options<User> {
   verifier(origin: { address: string; secure: boolean; session: string }): Pop3Verifier<User>
   /** Opens a user's mail. @throws MailError, which is told the client as [IN-USE] or [SYS/TEMP] */
   open(user: User): Promise<Maildrop>
+  /** Least time between two logins of a user, in milliseconds, as open() enforces it; 0 for none. */
+  readonly loginDelay: number
   /** The user's name for the log. */
   name(user: User): string
   /** Longest silence in milliseconds; RFC 1939 §3 asks for at least ten minutes. */

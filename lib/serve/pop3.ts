@@ -4,7 +4,7 @@ import type { User } from '../auth/users.js'
 import { Account } from '../mailbox/account.js'
 import type { Mailbox } from '../mailbox/mailbox.js'
 import type { View } from '../mailbox/view.js'
-import { MaildropInUse } from '../pop3/authorization.js'
+import { MaildropRefused } from '../pop3/authorization.js'
 import type { Maildrop } from '../pop3/session.js'
 import type { Log } from '../sys/log.js'
 
@@ -13,22 +13,28 @@ export interface MaildropOptions {
   readonly delete: 'expunge' | 'trash' | 'ignore'
   /** Whether a second POP3 session of the same user is refused, as RFC 1939 §8 has it. */
   readonly lock: boolean
+  /** How long after a login the same user's next is refused, in milliseconds; 0 for not at all (RFC 2449 §6.5). */
+  readonly loginDelay: number
   readonly log: Log
 }
 
 /** Maildrops that a session has for itself, by their root. */
 const locked = new Set<string>()
+/** When maildrops were opened last, by their root, in milliseconds; kept only as long as it matters. */
+const opened = new Map<string, number>()
 
 /**
  * Opens a user's INBOX for one POP3 session. Nothing is moved or claimed: to an IMAP session the messages stay as
  * recent as they were.
  *
- * @throws MaildropInUse where only one session may have it and one has
+ * @throws MaildropRefused where only one session may have it and one has, or the last login was too short ago
  * @throws TemporaryError when the disk refuses
  */
 export async function openMaildrop(user: User, options: MaildropOptions): Promise<Maildrop> {
   const root = `${user.home}/Maildir`
-  if (options.lock && locked.has(root)) throw new MaildropInUse('another POP3 session has this mailbox')
+  if (options.lock && locked.has(root))
+    throw new MaildropRefused('IN-USE', 'another POP3 session has this mailbox')
+  holdBack(root, options.loginDelay)
   if (options.lock) locked.add(root)
   let account: Account | undefined
   try {
@@ -43,6 +49,14 @@ export async function openMaildrop(user: User, options: MaildropOptions): Promis
     await account?.close()
     throw error
   }
+}
+
+function holdBack(root: string, delay: number): void {
+  if (delay === 0) return
+  const now = performance.now()
+  for (const [each, time] of opened) if (now - time >= delay) opened.delete(each)
+  if (opened.has(root)) throw new MaildropRefused('LOGIN-DELAY', 'the last login was too short a time ago')
+  opened.set(root, now)
 }
 
 /** Sizes on the wire, from names and the index where they have them; reading yields to other sessions. */

@@ -64,6 +64,26 @@ test('with lock = true a second session is refused until the first has ended', a
   await play(dialogue, stageOf(running))
 })
 
+test('with login_delay a second login is refused for a while, and the delay is told', async t => {
+  const running = await startService(pop3Service, { configuration: '[pop3d]\nlogin_delay = "1h"' })
+  t.after(running.close)
+  const again = 'C2: USER alice\nS2: +OK *\nC2: PASS wonderland\nS2: -ERR [LOGIN-DELAY] *\n'
+  const dialogue = `${login}C: QUIT\nS: +OK *\n@ connect 2\nS2: +OK *\nC2: CAPA\n...2\nS2: LOGIN-DELAY 3600\n...2\nS2: .\n${again}`
+  await play(dialogue, stageOf(running))
+})
+
+test('UIDL gives what dovecot-uidlist records for a message (P), and its own for the others', async t => {
+  const running = await startService(pop3Service)
+  t.after(running.close)
+  const stage = stageOf(running)
+  await stage.actions?.['store']?.('dots')
+  await stage.actions?.['store']?.('crlf')
+  const names = readdirSync(join(running.maildir('alice'), 'new')).sort()
+  const list = `3 V1700000000 N8 G0123456789abcdef0123456789abcdef\n5 Pold-server-17 :${names[0]}\n7 :${names[1]}\n`
+  writeFileSync(join(running.maildir('alice'), 'dovecot-uidlist'), list)
+  await play(`${login}C: UIDL\nS: +OK *\nS: 1 old-server-17\nS: 2 000000076553f100\nS: .\n`, stage)
+})
+
 const tops: [string, number, string][] = [
   ['A: b\n\none\ntwo\n', 0, 'A: b\n\n'],
   ['A: b\n\none\ntwo\n', 1, 'A: b\n\none\n'],
