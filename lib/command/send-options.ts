@@ -2,6 +2,7 @@
 import { type Call, common, type Option } from './options.js'
 
 type Letters = Readonly<Record<string, Option>>
+type Parsed = Pick<Call, 'values' | 'operands'>
 
 const ignored = 'is understood and changes nothing'
 
@@ -46,7 +47,13 @@ export const sendOptions = {
 const attachedOnly = new Set(['q', 'd'])
 
 /** @returns undefined for an option that no sendmail has, or a value that is missing */
-export function parseSendmail(argv: readonly string[]): Pick<Call, 'values' | 'operands'> | undefined {
+export function parseSendmail(argv: readonly string[]): Parsed | undefined {
+  const parsed = parseWords(argv)
+  const file = parsed?.values['C'] ?? parsed?.values['c']
+  return parsed && file !== undefined ? { ...parsed, values: { config: file, ...parsed.values } } : parsed
+}
+
+function parseWords(argv: readonly string[]): Parsed | undefined {
   const values: Record<string, string | boolean | string[]> = { o: [], O: [] }
   const letters: Letters = { ...sendOptions, c: common.config }
   for (let at = 0; at < argv.length; at++) {
@@ -62,7 +69,7 @@ export function parseSendmail(argv: readonly string[]): Pick<Call, 'values' | 'o
     }
     // getopt of POSIX stops at the first operand; programs that give options behind addresses exist.
     if (!word.startsWith('-') || word === '-') {
-      const rest = parseSendmail(argv.slice(at + 1))
+      const rest = parseWords(argv.slice(at + 1))
       return rest && { values: merge(values, rest.values), operands: [word, ...rest.operands] }
     }
     for (let i = 1; i < word.length; i++) {
@@ -81,8 +88,6 @@ export function parseSendmail(argv: readonly string[]): Pick<Call, 'values' | 'o
       break
     }
   }
-  const file = values['C'] ?? values['c']
-  if (file !== undefined) values['config'] = file
   return { values, operands: [] }
 }
 

@@ -46,12 +46,14 @@ export class Connection {
   #output: (string | Uint8Array)[] = []
   #outputSize = 0
   #wake: (() => void) | undefined
+  /** Whether nothing more will arrive, and whether nothing more can be sent: a peer may close its half only. */
   #ended = false
+  #closed = false
   #paused = false
   readonly #handlers = {
     data: (chunk: Buffer) => this.#received(chunk),
     end: () => this.#over(),
-    close: () => this.#over(),
+    close: () => this.#gone(),
     drain: () => this.#wake?.(),
   }
 
@@ -143,7 +145,7 @@ export class Connection {
 
   /** Keeps octets for the peer; they go out when the session waits next, or when there are many of them. */
   write(data: string | Uint8Array): void {
-    if (this.#ended || data.length === 0) return
+    if (this.#closed || data.length === 0) return
     this.#output.push(data)
     this.#outputSize += data.length
     if (this.#outputSize > highWater) this.flush()
@@ -155,7 +157,7 @@ export class Connection {
     const output = this.#output
     this.#output = []
     this.#outputSize = 0
-    if (this.#ended || this.#socket.destroyed) return
+    if (this.#closed || this.#socket.destroyed) return
     if (output.every(piece => typeof piece === 'string')) this.#socket.write(output.join(''))
     else
       this.#socket.write(
@@ -171,11 +173,11 @@ export class Connection {
    */
   async drain(timeout: number): Promise<void> {
     if (this.#outputSize >= highWater) this.flush()
-    while (this.#socket.writableLength > highWater && !this.#ended) {
+    while (this.#socket.writableLength > highWater && !this.#closed) {
       const timedOut = await this.#wait(timeout, 'drain')
       if (timedOut) throw new PeerTimeout('the peer does not read')
     }
-    if (this.#ended && this.#socket.destroyed)
+    if (this.#closed && this.#socket.destroyed)
       throw new PeerGone('the connection closed in the middle of an answer')
   }
 
@@ -183,6 +185,7 @@ export class Connection {
   close(): void {
     this.flush()
     this.#ended = true
+    this.#closed = true
     this.#socket.end()
     const socket = this.#socket
     setTimeout(() => socket.destroy(), 2_000).unref()
@@ -192,6 +195,7 @@ export class Connection {
   /** Closes without another octet. */
   destroy(): void {
     this.#ended = true
+    this.#closed = true
     this.#socket.destroy()
     this.#wake?.()
   }
@@ -236,6 +240,11 @@ export class Connection {
       this.#socket.pause()
     }
     this.#wake?.()
+  }
+
+  #gone(): void {
+    this.#closed = true
+    this.#over()
   }
 
   #over(): void {
