@@ -2,12 +2,17 @@
 import { parseAddressList } from '../message/address.js'
 import type { Call } from './call.js'
 import type { AddressPart } from './definition.js'
+import { parseMailPath } from './mailbox-address.js'
 import type { Run } from './run.js'
 import type { Scope } from './scope.js'
 
+/** An address, or what stands where one should. */
 export interface PlainAddress {
-  readonly local: string
-  readonly domain: string
+  /** As `:all` sees it. */
+  readonly all: string
+  /** Undefined for what is no address: only `:all` matches that. */
+  readonly local: string | undefined
+  readonly domain: string | undefined
 }
 
 /** Compiles which part of an address is looked at; `:all` unless told. */
@@ -19,39 +24,32 @@ export function compileAddressPart(
   return (scope.all('addressParts').find(part => part.name === name) ?? all).extract
 }
 
-export const all: AddressPart = {
-  name: 'all',
-  extract: ({ local, domain }) => (domain === '' ? local : `${local}@${domain}`),
-}
+export const all: AddressPart = { name: 'all', extract: address => address.all }
 
 export const localpart: AddressPart = { name: 'localpart', extract: ({ local }) => local }
 
-export const domain: AddressPart = {
-  name: 'domain',
-  extract: ({ domain }) => (domain === '' ? undefined : domain),
-}
+export const domain: AddressPart = { name: 'domain', extract: ({ domain }) => domain }
 
-/** The addresses of a header field's value; groups give their members, what is no address gives nothing. */
+/**
+ * The addresses of a header field's value; groups give their members. What is no address has no parts (RFC 5228
+ * §2.7.4), and an empty field is the empty string.
+ */
 export function addressesIn(value: string): readonly PlainAddress[] {
-  return parseAddressList(value)
-    .filter(({ mailbox, host }) => mailbox !== '' || host !== '')
-    .map(({ mailbox, host }) => ({ local: mailbox, domain: host }))
+  if (value === '') return [{ all: '', local: undefined, domain: undefined }]
+  return parseAddressList(value).map(({ mailbox, host }) => {
+    if (mailbox !== '' && host !== '') return { all: `${mailbox}@${host}`, local: mailbox, domain: host }
+    return { all: host === '' ? mailbox : `@${host}`, local: undefined, domain: undefined }
+  })
 }
 
 /** An envelope's path, without source route and brackets; undefined for the null path. */
 export function parsePath(path: string): PlainAddress | undefined {
-  const bare = path
-    .trim()
-    .replace(/^<(.*)>$/, '$1')
-    .replace(/^@[^:]*:/, '')
-  if (bare === '') return undefined
-  const at = bare.lastIndexOf('@')
-  if (at < 0) return { local: unquote(bare), domain: '' }
-  return { local: unquote(bare.slice(0, at)), domain: bare.slice(at + 1) }
-}
-
-function unquote(local: string): string {
-  return /^".*"$/.test(local) ? local.slice(1, -1).replace(/\\(.)/g, '$1') : local
+  const text = path.trim()
+  if (text === '' || /^<\s*>$/.test(text)) return undefined
+  const found = parseMailPath(text)
+  if (!found) return { all: text, local: undefined, domain: undefined }
+  const { local, domain } = found
+  return { all: domain === undefined ? local : `${local}@${domain}`, local, domain }
 }
 
 /** Fields that hold addresses: those of RFC 5322, of its extensions, and those that programs have come to send. */

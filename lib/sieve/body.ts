@@ -1,8 +1,9 @@
 /** The text of a message's body, as the body test and extracttext see it (RFC 5173 §5, RFC 5703 §7). */
 import { decodeCharset, decodeUnlabelled } from '../message/charset.js'
 import { plainText } from '../message/html.js'
-import { joinedParameter } from '../message/parameters.js'
+import { joinedParameter, parseParameterised } from '../message/parameters.js'
 import type { Part } from '../message/structure.js'
+import { decodeTransfer } from '../message/transfer.js'
 import type { Version } from './message.js'
 import { childrenOf, descend } from './mime.js'
 
@@ -17,8 +18,8 @@ function crlf(text: string): string {
 
 /** A part's content with its transfer encoding undone; text in Unicode. */
 export function contentOf(version: Version, part: Part): string {
-  const octets = decoded(version.octets.subarray(part.bodyStart, part.bodyEnd), part.encoding)
-  if (part.type !== 'text') return rawText(octets)
+  const octets = decodeTransfer(version.octets.subarray(part.bodyStart, part.bodyEnd), part.encoding)
+  if (part.type !== 'text' && !isHtml(part)) return rawText(octets)
   return crlf(decodeCharset(octets, joinedParameter(part.parameters, 'charset')))
 }
 
@@ -29,13 +30,20 @@ export function textOf(version: Version, part: Part): string {
 }
 
 function isHtml({ type, subtype }: Part): boolean {
-  return type === 'text' && (subtype === 'html' || subtype === 'xhtml')
+  return type === 'text' ? subtype === 'html' || subtype === 'xhtml' : subtype === 'xhtml+xml'
+}
+
+/** Whether a part's type is one, and its encoding known: else nobody can say what its octets are. */
+function isWellFormed({ header, encoding }: Part): boolean {
+  const type = header.first('content-type')
+  const one = type === undefined || parseParameterised(type).value.split('/').length <= 2
+  return one && /^(7bit|8bit|binary|base64|quoted-printable)$/.test(encoding)
 }
 
 /** RFC 5173 §5.3: every part that is text, HTML without its mark-up. */
 export function texts(version: Version): readonly string[] {
   return descend(version.structure)
-    .filter(part => part.type === 'text')
+    .filter(part => (part.type === 'text' || isHtml(part)) && isWellFormed(part))
     .map(part => textOf(version, part))
 }
 
@@ -43,6 +51,7 @@ export function texts(version: Version): readonly string[] {
 export function contents(version: Version, types: readonly string[]): readonly string[] {
   return descend(version.structure)
     .filter(part => types.some(type => isType(part, type.toLowerCase())))
+    .filter(part => part.type === 'multipart' || isWellFormed(part))
     .flatMap(part => {
       if (part.message) return [rawText(version.octets.subarray(part.message.start, part.message.bodyStart))]
       return part.type === 'multipart' ? around(version, part) : [contentOf(version, part)]
@@ -74,20 +83,4 @@ function around({ octets }: Version, part: Part): readonly string[] {
 function withoutLineEnd(octets: Buffer): Buffer {
   if (octets.at(-1) !== 10) return octets
   return octets.subarray(0, octets.at(-2) === 13 ? -2 : -1)
-}
-
-/** Undoes a Content-Transfer-Encoding; what is not valid is passed over. */
-export function decoded(octets: Buffer, encoding: string): Buffer {
-  if (encoding === 'base64')
-    return Buffer.from(octets.toString('latin1').replace(/[^A-Za-z0-9+/]/g, ''), 'base64')
-  return encoding === 'quoted-printable' ? unquote(octets) : octets
-}
-
-/** RFC 2045 §6.7. */
-function unquote(octets: Buffer): Buffer {
-  const text = octets.toString('latin1').replace(/[ \t]+(?=\r?\n|$)/g, '')
-  const plain = text
-    .replace(/=\r?\n/g, '')
-    .replace(/=([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
-  return Buffer.from(plain, 'latin1')
 }

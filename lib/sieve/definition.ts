@@ -3,6 +3,7 @@
  * comparators, address parts and variables. check.ts holds scripts to it; the `compile` functions give it meaning.
  */
 import type { Action } from './action.js'
+import type { PlainAddress } from './address.js'
 import type { Call } from './call.js'
 import type { Comparator } from './comparator.js'
 import type { Run } from './run.js'
@@ -116,7 +117,7 @@ export interface MatchType {
 export interface AddressPart {
   readonly name: string
   /** @returns undefined where the address has no such part: nothing matches then */
-  extract(address: { readonly local: string; readonly domain: string }, run: Run): string | undefined
+  extract(address: PlainAddress, run: Run): string | undefined
 }
 
 export interface Namespace {

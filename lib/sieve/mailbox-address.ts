@@ -39,6 +39,44 @@ export function parseMailAddress(text: string): MailAddress | undefined {
   return address(all.slice(open + 1, -1), name === '' ? undefined : name)
 }
 
+/**
+ * Reads a path of an envelope, with or without brackets, its source route passed over (RFC 5321 §4.1.2). A local part
+ * alone is one too: `<postmaster>`.
+ */
+export function parseMailPath(
+  text: string,
+): { readonly local: string; readonly domain: string | undefined } | undefined {
+  const all = text.length > 2000 ? undefined : tokenise(text)
+  if (!all) return undefined
+  const bracketed = isMark(all[0], '<')
+  if (bracketed !== isMark(all.at(-1), '>')) return undefined
+  const inside = bracketed ? all.slice(1, -1) : all
+  const colon = inside.findIndex(token => isMark(token, ':'))
+  if (colon >= 0 && !isRoute(inside.slice(0, colon))) return undefined
+  const rest = inside.slice(colon + 1)
+  const only = rest.length === 1 ? rest[0] : undefined
+  if (only?.kind === 'atom' || only?.kind === 'quoted')
+    return { local: only.kind === 'quoted' ? unquote(only.text) : only.text, domain: undefined }
+  return address(rest, undefined)
+}
+
+function isMark(token: Token | undefined, text: string): boolean {
+  return token?.kind === 'mark' && token.text === text
+}
+
+/** `@one,@two`: domains that old mail was to go by. */
+function isRoute(tokens: readonly Token[]): boolean {
+  const hops: Token[][] = [[]]
+  for (const token of tokens)
+    if (isMark(token, ',')) hops.push([])
+    else hops.at(-1)?.push(token)
+  return hops.every(([at, ...domain]) => isMark(at, '@') && isDomain(join(domain, 'literal')))
+}
+
+function isDomain(text: string | undefined): boolean {
+  return text !== undefined && /^(?:\[.*\]|[^.]+(?:\.[^.]+)*)$/.test(text)
+}
+
 function tokenise(text: string): Token[] | undefined {
   const found: Token[] = []
   for (let at = 0; at < text.length; ) {
@@ -59,8 +97,7 @@ function address(tokens: readonly Token[], name: string | undefined): MailAddres
   if (tokens[sign]?.text !== '@') return undefined
   const local = join(tokens.slice(0, sign), 'quoted')
   const domain = join(tokens.slice(sign + 1), 'literal')
-  if (local === undefined || domain === undefined || !/^(?:\[.*\]|[^.]+(?:\.[^.]+)*)$/.test(domain))
-    return undefined
+  if (local === undefined || domain === undefined || !isDomain(domain)) return undefined
   const plain = /^[^\s()<>@,;:\\"[\]]+$/.test(local)
   const written = plain ? local : `"${local.replace(/["\\]/g, '\\$&')}"`
   return { name, local, domain, address: `${written}@${domain}` }

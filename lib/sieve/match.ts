@@ -14,11 +14,15 @@ export interface Matching {
   readonly comparator: Comparator
 }
 
-/** Compiles the match of a test that takes the `match` family, for the keys in one of its arguments. */
-export function compileMatch(call: Call, scope: Scope, keys: Texts): Matching {
+/**
+ * Compiles the match of a test that takes the `match` family, for the keys in one of its arguments.
+ *
+ * @param usual the comparator where none is named
+ */
+export function compileMatch(call: Call, scope: Scope, keys: Texts, usual = asciiCasemap): Matching {
   const chosen = call.chosen('match type')
   const type = scope.all('matchTypes').find(({ name }) => name === (chosen?.tag.name ?? 'is')) as MatchType
-  const comparator = compileComparator(call, scope)
+  const comparator = compileComparator(call, scope, usual)
   if (type.substring && !comparator.substring)
     scope.problems.error(
       chosen?.at ?? call.at,
@@ -36,9 +40,9 @@ function traced(match: Match): Match {
   }
 }
 
-function compileComparator(call: Call, scope: Scope): Comparator {
+function compileComparator(call: Call, scope: Scope, usual: Comparator): Comparator {
   const name = call.tagTexts('comparator')?.constant?.[0]
-  if (name === undefined) return asciiCasemap
+  if (name === undefined) return usual
   const comparator = scope.all('comparators').find(each => each.name === name)
   if (comparator) return comparator
   const known = scope.registry.find(`comparator-${name}`, scope.settings)
@@ -48,7 +52,7 @@ function compileComparator(call: Call, scope: Scope): Comparator {
       ? `the comparator "${name}" needs require "comparator-${name}"`
       : `there is no comparator "${name}"`,
   )
-  return asciiCasemap
+  return usual
 }
 
 export const is: MatchType = {

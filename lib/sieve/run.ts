@@ -46,6 +46,8 @@ export class Run {
   unenclosed: Version | undefined
   /** How often the header was changed. */
   edits = 0
+  /** How many `foreverypart` loops are under way, those of including scripts too. */
+  loops = 0
   frame: Frame
   readonly globals = new Map<string, string>()
   /** The internal variable of imap4flags. */
@@ -178,9 +180,11 @@ export class Run {
   }
 }
 
-/** The first `size` UTF-16 units, never half a character. */
-export function cut(text: string, size: number): string {
-  if (text.length <= size) return text
-  const last = text.charCodeAt(size - 1)
-  return text.slice(0, last >= 0xd800 && last <= 0xdbff ? size - 1 : size)
+/** As much of a text as has at most so many octets in UTF-8, never half a character. */
+export function cut(text: string, octets: number): string {
+  if (text.length * 3 <= octets || Buffer.byteLength(text) <= octets) return text
+  const kept = Buffer.from(text).subarray(0, octets)
+  const whole = kept.toString()
+  // A character that was cut in two shows as a replacement at the end.
+  return whole.endsWith('\ufffd') && !text.startsWith(whole) ? whole.replace(/\ufffd+$/, '') : whole
 }

@@ -7,7 +7,8 @@ import type { Context } from './context.js'
 export function ownAddress({ settings, envelope, user }: Context): string {
   if (settings.userEmail) return settings.userEmail
   const to = parsePath(envelope.to)
-  if (to && to.domain !== '') return formatMailbox({ mailbox: to.local, host: to.domain })
+  if (to?.local !== undefined && to.domain !== undefined)
+    return formatMailbox({ mailbox: to.local, host: to.domain })
   return user.includes('@') ? user : formatMailbox({ mailbox: to?.local ?? user, host: settings.hostname })
 }
 
@@ -19,7 +20,7 @@ export function ownAddresses(context: Context, named: readonly string[]): Readon
   return new Set(
     all.flatMap(text => {
       const path = text === undefined ? undefined : parsePath(text.replace(/^[^<]*(?=<)/, ''))
-      return path && path.domain !== '' ? [`${path.local}@${path.domain}`.toLowerCase()] : []
+      return path?.domain === undefined ? [] : [path.all.toLowerCase()]
     }),
   )
 }

@@ -22,7 +22,8 @@ export function unsuitable(
   const sender = parsePath(context.envelope.from)
   if (!sender) return 'the message has no sender to answer'
   const own = ownAddresses(context, addresses)
-  if (own.has(fold(`${sender.local}@${sender.domain}`))) return 'the sender is the user'
+  if (own.has(fold(sender.all))) return 'the sender is the user'
+  if (sender.local === undefined) return 'the sender is no address'
   if (robots.test(sender.local)) return 'the sender is a program'
   const list = listFields.find(name => message.named(name).length > 0)
   if (list) return `the message comes from a mailing list: it has a ${list} field`

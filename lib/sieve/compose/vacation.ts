@@ -67,7 +67,7 @@ function recipient(message: Version, { settings }: Context, sender: string): str
   if (!settings.vacationToHeader) return `<${sender}>`
   const named = message.named('reply-to')[0] ?? message.named('from')[0]
   const path = named && parsePath(named.rawValue.replace(/^.*(?=<)/, ''))
-  return path && path.domain !== '' ? `<${path.local}@${path.domain}>` : `<${sender}>`
+  return path?.domain === undefined ? `<${sender}>` : `<${path.all}>`
 }
 
 /** RFC 5230 §5.3. */

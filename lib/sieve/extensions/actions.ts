@@ -35,7 +35,9 @@ export const fileinto: CommandDefinition = {
     const change = call.effects()
     return run => {
       const name = mailbox.value(run)
-      run.take(change(run, storeAction(run, 'store', isInbox(name) ? 'INBOX' : name)))
+      const wrong = wrongMailbox(name)
+      if (wrong) return run.fail(`fileinto: ${wrong}`)
+      return run.take(change(run, storeAction(run, 'store', isInbox(name) ? 'INBOX' : name)))
     }
   },
 }

@@ -28,7 +28,8 @@ const parts: Readonly<Record<string, (local: Date, moment: Moment) => string>> =
   second: local => pad(local.getUTCSeconds()),
   time: local => local.toISOString().slice(11, 19),
   iso8601: (local, { offset }) => local.toISOString().slice(0, 19) + (offset === 0 ? 'Z' : zone(offset, ':')),
-  std11: (_local, { utc, offset }) => formatDate(utc, offset),
+  // Two digits for the day, so that dates line up and texts of one length compare.
+  std11: (_local, { utc, offset }) => formatDate(utc, offset).replace(/, (\d) /, ', 0$1 '),
   zone: (_local, { offset }) => zone(offset, ''),
   weekday: local => String(local.getUTCDay()),
 }

@@ -23,6 +23,18 @@ const foreverypartCommand: CommandDefinition = {
 
 function iterate(run: Run, block: readonly Step[], name: string | undefined): Signal {
   const outer = run.part
+  if (run.loops >= deepest) run.fail(`foreverypart loops stand in each other more than ${deepest} deep`)
+  run.loops++
+  try {
+    return iterateParts(run, block, name)
+  } finally {
+    run.loops--
+    run.part = outer
+  }
+}
+
+function iterateParts(run: Run, block: readonly Step[], name: string | undefined): Signal {
+  const outer = run.part
   for (const cursor of partsFor(run)) {
     run.part = cursor
     const signal = run.execute(block)

@@ -43,7 +43,8 @@ function result(run: Run, settings: ScoreSettings, least: number, most: number):
     return 0
   }
   const found = ratio(run, settings)
-  return found === undefined ? 0 : least + Math.round(found * (most - least))
+  // A thousandth makes up for what is lost in dividing; whole steps count only when they are reached.
+  return found === undefined ? 0 : least + Math.floor(found * (most - least) + 0.001)
 }
 
 function compileScore(call: Call, scope: Scope, value: (run: Run) => string, tested: (run: Run) => boolean) {
@@ -62,7 +63,7 @@ function spamtestOf(percent: boolean): TestDefinition {
       const ten = (run: Run) => result(run, run.settings.spamtest, 1, 10)
       const hundred = (run: Run) =>
         run.settings.spamtest.statusType === 'text'
-          ? Math.round(((Math.max(ten(run), 1) - 1) / 9) * 100)
+          ? Math.floor(((Math.max(ten(run), 1) - 1) / 9) * 100 + 0.001)
           : result(run, run.settings.spamtest, 0, 100)
       const value = call.has('percent') ? hundred : ten
       return compileScore(

@@ -10,6 +10,7 @@ function split(local: string, delimiters: string): number {
 const user: AddressPart = {
   name: 'user',
   extract: ({ local }, run) => {
+    if (local === undefined) return undefined
     const place = split(local, run.settings.recipientDelimiter)
     return place < 0 ? local : local.slice(0, place)
   },
@@ -18,6 +19,7 @@ const user: AddressPart = {
 const detail: AddressPart = {
   name: 'detail',
   extract: ({ local }, run) => {
+    if (local === undefined) return undefined
     const place = split(local, run.settings.recipientDelimiter)
     return place < 0 ? undefined : local.slice(place + 1)
   },

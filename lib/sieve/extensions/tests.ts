@@ -152,11 +152,11 @@ function compileEnvelope(call: Call, scope: Scope): (run: Run, part: string) => 
   const part = compileAddressPart(call, scope)
   const counts = call.chosen('match type')?.tag.name === 'count'
   // The null path is the empty string whichever part is asked for, and counts as no address (RFC 5231 §4.2).
-  const take = (address: PlainAddress | undefined, run: Run) =>
-    address ? [part(address, run) ?? []].flat() : counts ? [] : ['']
+  const take = (address: PlainAddress | undefined, run: Run, none: readonly string[] = []) =>
+    address ? [part(address, run) ?? []].flat() : none
   return (run, name) => {
     const { envelope } = run.context
-    if (name === 'from') return take(parsePath(envelope.from), run)
+    if (name === 'from') return take(parsePath(envelope.from), run, counts ? [] : [''])
     if (name === 'to') return take(parsePath(envelope.to), run)
     if (name === 'auth') return envelope.auth === undefined ? [] : take(parsePath(envelope.auth), run)
     const key = Object.hasOwn(parameters, name) ? parameters[name as keyof typeof parameters][1] : undefined

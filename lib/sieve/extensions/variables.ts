@@ -1,7 +1,9 @@
 /** Variables: RFC 5229. */
 import type { Call } from '../call.js'
+import { octet } from '../comparator.js'
 import type { CommandDefinition, Extension, Tag, TestDefinition } from '../definition.js'
 import { compileMatch } from '../match.js'
+import { cut } from '../run.js'
 import { compileTarget } from '../variable.js'
 
 /** What `set` can do to a value, by tag; the largest precedence first, one of each (RFC 5229 §4.1). */
@@ -62,15 +64,20 @@ const set: CommandDefinition = {
     const variable = compileTarget(call.text('name'), scope)
     const value = call.text('value')
     const modify = compileModifiers(call)
+    const quotes = call.has('quotewildcard') || call.has('quoteregex')
     return run => {
       const text = value.value(run)
       run.spend(text.length)
-      variable?.set(run, modify(text))
+      const modified = modify(text)
+      const kept = cut(modified, run.settings.maxVariableSize)
+      // Half of a quoted character would quote what comes next.
+      const halved = quotes && kept !== modified && /(?:^|[^\\])(?:\\\\)*\\$/.test(kept)
+      variable?.set(run, halved ? kept.slice(0, -1) : kept)
     }
   },
 }
 
-/** RFC 5229 §5. */
+/** RFC 5229 §5. Exact unless a comparator is named, as Pigeonhole has it and scripts rely on (RFC 5228 §2.7.3 says i;ascii-casemap). */
 const string: TestDefinition = {
   name: 'string',
   families: ['match'],
@@ -80,7 +87,7 @@ const string: TestDefinition = {
   ],
   compile(call, scope) {
     const source = call.texts('source')
-    const { match, type } = compileMatch(call, scope, call.texts('key list'))
+    const { match, type } = compileMatch(call, scope, call.texts('key list'), octet)
     if (type.name !== 'count') return run => match(run, source.values(run))
     return run =>
       match(
