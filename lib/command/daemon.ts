@@ -2,6 +2,7 @@
  * The skeleton of every server: configuration, log, certificate, users, listeners; reload on SIGHUP and when one of
  * the files changes; on SIGTERM and SIGINT nobody new is let in and sessions get a moment to end.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { type Config, ConfigError, loadConfig } from '../config/load.js'
 import { describe, exits, MailError } from '../sys/error.js'
 import { Log, type LogOptions } from '../sys/log.js'
@@ -43,6 +44,7 @@ export class Daemon {
   readonly parts: Parts
   readonly log: Log
   #watch: Watch | undefined
+  #watched: readonly string[] = []
   #idle: NodeJS.Timeout | undefined
   #reloading: Promise<void> = Promise.resolve()
   #stopped = false
@@ -133,11 +135,15 @@ export class Daemon {
     if (this.#watch) await this.#follow()
   }
 
-  /** Watches the files as the configuration names them now. */
+  /** Watches the files as the configuration names them now; a watch that fits goes on, so that it misses nothing. */
   async #follow(): Promise<void> {
     const { file, tls } = this.parts.config
-    await this.#watch?.close()
-    this.#watch = await watchFiles([file, tls.certificate, tls.key], () => void this.reload())
+    const paths = [file, tls.certificate, tls.key]
+    if (isDeepStrictEqual(paths, this.#watched)) return
+    const old = this.#watch
+    this.#watch = await watchFiles(paths, () => void this.reload())
+    this.#watched = paths
+    await old?.close()
   }
 
   #restartIdleClock(): void {

@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { connect as connectTls } from 'node:tls'
 import { Daemon } from '../../lib/command/daemon.js'
 import type { Service } from '../../lib/command/service.js'
+import { makeAuthority, makeServer } from '../../lib/setup/certificate.js'
 import { listen } from '../../lib/sys/sockets.js'
 import { startTls } from '../../lib/wire/tls.js'
 import { temporaryDirectory, until } from '../support/world.js'
@@ -186,10 +187,16 @@ test('a new certificate is used for new connections without being asked', async 
         socket.end()
       })
     })
-  const old = await serial()
-  copyFileSync('fixtures/tls/other.pem', join(directory, 'mail.crt'))
-  copyFileSync('fixtures/tls/other-key.pem', join(directory, 'mail.key'))
-  await until(async () => (await serial()) !== old)
+  const place = { certificate: join(directory, 'mail.crt'), key: join(directory, 'mail.key') }
+  const authority = { certificate: join(directory, 'ca.crt'), key: join(directory, 'ca.key') }
+  const about = { keyType: 'ecdsa', now: new Date() } as const
+  await makeAuthority({ ...about, place: authority, domains: ['example.org'] })
+  // Each time both files are replaced by rename, as mail-cert does it.
+  for (let round = 0; round < 3; round++) {
+    const old = await serial()
+    await makeServer({ ...about, authority, place, names: ['localhost'] })
+    await until(async () => (await serial()) !== old)
+  }
   assert.match(lines.join(''), /event=certificate-replaced/)
   assert.equal(await before.ask('b'), 'b implicit\r\n')
 })
