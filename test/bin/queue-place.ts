@@ -4,6 +4,7 @@ import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { type Envelope, parseEnvelope } from '../../lib/queue/entry.js'
+import { isMissing } from '../../lib/sys/error.js'
 import { commandPath } from '../support/program.js'
 import { temporaryDirectory } from '../support/world.js'
 
@@ -59,12 +60,18 @@ ${relay === undefined ? '' : `[relay]\n${relay}\n`}${more}`,
     entries: (folder = 'mail') => {
       const at = join(directory, 'queue', folder)
       return readdirSync(at)
-        .filter(name => name.endsWith('.envelope'))
+        .filter(name => /^[^.]+\.envelope$/.test(name))
         .sort()
-        .map(name => {
+        .flatMap(name => {
           const id = name.slice(0, -'.envelope'.length)
-          const envelope = parseEnvelope(readFileSync(join(at, name), 'utf8')) as Envelope
-          return { id, envelope, message: readFileSync(join(at, `${id}.message`), 'utf8') }
+          try {
+            const envelope = parseEnvelope(readFileSync(join(at, name), 'utf8')) as Envelope
+            return [{ id, envelope, message: readFileSync(join(at, `${id}.message`), 'utf8') }]
+          } catch (error) {
+            // A daemon may just have ended it.
+            if (isMissing(error)) return []
+            throw error
+          }
         })
     },
     inbox: user => {

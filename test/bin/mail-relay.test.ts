@@ -1,0 +1,167 @@
+/** mail-relay as it is run: a daemon and its signals, --once, killed in the middle, fed by mail-smtpd. */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { type TestContext, test } from 'node:test'
+import { Sink, type SinkOptions } from '../relay/sink.js'
+import { Program } from '../support/program.js'
+import { until } from '../support/world.js'
+import { queuePlace } from './queue-place.js'
+
+const message = 'From: root@pve.x.internal\nSubject: x\n\nhello\n'
+
+async function open(t: TestContext, options: SinkOptions = {}) {
+  const sink = await Sink.start(options)
+  t.after(() => sink.close())
+  const place = queuePlace(t, `host = "127.0.0.1:${sink.port}"\ntls = "off"\nfrom = "me@gmail.com"\n`)
+  return { sink, place }
+}
+
+test('the daemon takes up what mail-send leaves, rewrites the sender, delivers what is local, and ends on SIGTERM', async t => {
+  const { sink, place } = await open(t)
+  const program = await Program.start('mail-relay', place.config)
+  t.after(() => program.stop('SIGKILL'))
+  assert.equal(place.run('mail-send', ['-f', 'root@x.internal', 'a@example.org', 'far'], message).status, 0)
+  await until(() => sink.received.length === 2)
+  const sent = sink.received.map(({ recipients }) => recipients.join()).sort()
+  assert.deepEqual(sent, ['RCPT TO:<a@example.org>', 'RCPT TO:<far@example.org>'])
+  for (const { mail, text } of sink.received) {
+    assert.match(mail, /^MAIL FROM:<me@gmail\.com>/)
+    assert.match(text, /^From: "root@pve\.x\.internal" <me@gmail\.com>\r$/m)
+    assert.match(text, /^Reply-To: root@pve\.x\.internal\r$/m)
+  }
+  await until(() => place.entries().length === 0)
+  const [mine = ''] = place.inbox('alice')
+  assert.match(mine, /^Return-Path: <root@x\.internal>\nDelivered-To: alice@x\.internal\n/)
+  assert.match(mine, /^From: root@pve\.x\.internal$/m)
+  assert.equal(await program.stop(), 0)
+})
+
+test('SIGHUP tries at once what waits for its time', async t => {
+  let later = true
+  const { sink, place } = await open(t, {
+    answer: line => (later && /^RCPT/.test(line) ? '450 4.2.1 later' : undefined),
+  })
+  assert.equal(place.run('mail-send', ['a@example.org'], message).status, 0)
+  const program = await Program.start('mail-relay', place.config)
+  t.after(() => program.stop('SIGKILL'))
+  await until(() => place.entries()[0]?.envelope.recipients[0]?.attempts === 1)
+  later = false
+  program.child.kill('SIGHUP')
+  await until(() => sink.received.length === 1)
+  await program.stop()
+})
+
+test('mail-queue retry wakes a server that rests', async t => {
+  const sink = await Sink.start()
+  const { port } = sink
+  await sink.close()
+  const place = queuePlace(t, `host = "127.0.0.1:${port}"\ntls = "off"\n`)
+  assert.equal(place.run('mail-send', ['a@example.org'], message).status, 0)
+  const program = await Program.start('mail-relay', place.config)
+  t.after(() => program.stop('SIGKILL'))
+  await until(() => /event=destination-unreachable/.test(program.log))
+  assert.match(
+    place.run('mail-queue', ['list']).stdout,
+    new RegExp(`^127\\.0\\.0\\.1:${port} rests until .*ECONNREFUSED`, 'm'),
+  )
+  const back = await Sink.start({}, port)
+  t.after(() => back.close())
+  assert.equal(place.run('mail-queue', ['retry', 'all']).status, 0)
+  await until(() => back.received.length === 1)
+  await program.stop()
+})
+
+test('--once sends what is due; --all the rest too', async t => {
+  let later = true
+  const { sink, place } = await open(t, {
+    answer: line => (later && /^RCPT/.test(line) ? '450 4.2.1 later' : undefined),
+  })
+  assert.equal(place.run('mail-send', ['a@example.org'], message).status, 0)
+  const run = async (...args: string[]) => {
+    const program = await Program.start('mail-relay', place.config, { args }).catch(error => error as Error)
+    assert.match(String(program), /ended with 0/)
+  }
+  await run('--once')
+  later = false
+  await run('--once')
+  assert.equal(sink.received.length, 0)
+  await run('--once', '--all')
+  assert.equal(sink.received.length, 1)
+})
+
+test('killed with messages under way: the next one sends each of the others once', async t => {
+  const { sink, place } = await open(t)
+  const count = 20
+  for (let i = 0; i < count; i++) place.run('mail-send', [`r${i}@example.org`], message)
+  const first = await Program.start('mail-relay', place.config)
+  await until(() => sink.received.length >= 3)
+  await first.stop('SIGKILL')
+  const second = await Program.start('mail-relay', place.config)
+  t.after(() => second.stop('SIGKILL'))
+  await until(() => place.entries().length === 0)
+  const times = new Map<string, number>()
+  for (const { recipients } of sink.received)
+    for (const each of recipients) times.set(each, (times.get(each) ?? 0) + 1)
+  assert.equal(times.size, count)
+  const doubled = [...times.values()].filter(each => each > 1).length
+  assert.ok(doubled <= 2, `${doubled} doubled, and no more than two connections were under way`)
+  await second.stop()
+})
+
+test('mail-smtpd, the queue, mail-relay, a smarthost: one message from end to end, its bounce back to the sender', async t => {
+  const sink = await Sink.start({
+    answer: line => (/none@/.test(line) ? '550 5.1.1 no such user' : undefined),
+  })
+  t.after(() => sink.close())
+  const place = queuePlace(
+    t,
+    `host = "127.0.0.1:${sink.port}"\ntls = "off"\nfrom = "me@gmail.com"\n`,
+    '[[smtpd.listen]]\naddress = "127.0.0.1:0"\ntls = "off"\nauth = "off"\n',
+  )
+  const smtpd = await Program.start('mail-smtpd', place.config)
+  t.after(() => smtpd.stop('SIGKILL'))
+  const relay = await Program.start('mail-relay', place.config)
+  t.after(() => relay.stop('SIGKILL'))
+  const socket = connect(smtpd.ports('smtpd')[0] as number, '127.0.0.1')
+  let said = ''
+  socket.on('data', chunk => {
+    said += chunk
+  })
+  const session = [
+    'EHLO pve',
+    'MAIL FROM:<alice@x.internal>',
+    'RCPT TO:<a@example.org>',
+    'RCPT TO:<none@example.org>',
+    'DATA',
+  ]
+  socket.write(session.map(line => `${line}\r\n`).join(''))
+  await until(() => /^354 /m.test(said))
+  socket.write('From: alice@x.internal\r\nSubject: x\r\n\r\nhello\r\n.\r\nQUIT\r\n')
+  await once(socket, 'close')
+  assert.match(said, /^221 /m)
+  await until(() => sink.received.length === 1 && place.entries().length === 0)
+  const [bounce = ''] = place.inbox('alice')
+  assert.match(bounce, /Final-Recipient: rfc822; none@example\.org\nAction: failed\nStatus: 5\.1\.1/)
+  await smtpd.stop()
+  await relay.stop()
+})
+
+test('mail for others is refused where there is no relay', async t => {
+  const place = queuePlace(
+    t,
+    undefined,
+    '[[smtpd.listen]]\naddress = "127.0.0.1:0"\ntls = "off"\nauth = "off"\n',
+  )
+  const smtpd = await Program.start('mail-smtpd', place.config)
+  t.after(() => smtpd.stop('SIGKILL'))
+  const socket = connect(smtpd.ports('smtpd')[0] as number, '127.0.0.1')
+  let said = ''
+  socket.on('data', chunk => {
+    said += chunk
+  })
+  socket.write('EHLO x\r\nMAIL FROM:<a@x.internal>\r\nRCPT TO:<a@example.org>\r\nQUIT\r\n')
+  await once(socket, 'close')
+  assert.match(said, /^550 5\.7\.1 /m)
+  await smtpd.stop()
+})
