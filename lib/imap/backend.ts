@@ -146,9 +146,9 @@ export interface ImapMailbox {
   /** INTERNALDATE, in milliseconds since 1970; undefined when it must be looked up and the message is gone. */
   date(uid: number): number | undefined
   /**
-   * The message as it is stored, with LF or CRLF; valid until the next call.
+   * The message as it is stored, with LF or CRLF.
    *
-   * @returns undefined when the message is gone
+   * @returns octets that nobody changes; undefined when the message is gone
    */
   read(uid: number): Buffer | undefined
   /** A rendered answer that was kept, as wire octets; undefined when there is none. */

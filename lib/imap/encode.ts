@@ -69,8 +69,18 @@ export class OctetWriter {
     return this
   }
 
+  /** Appends a whole number from 0 up. */
   number(number: number): this {
-    return this.text(String(number))
+    if (number > 0xffff_ffff) return this.text(String(number))
+    this.#reserve(10)
+    let digits = 1
+    for (let rest = number; rest >= 10; rest = Math.floor(rest / 10)) digits++
+    for (let at = this.#length + digits - 1, rest = number; at >= this.#length; at--) {
+      this.#buffer[at] = 0x30 + (rest % 10)
+      rest = Math.floor(rest / 10)
+    }
+    this.#length += digits
+    return this
   }
 
   /** Appends a literal (RFC 3501 §4.3) of octets that hold no NUL. */

@@ -5,6 +5,7 @@
 import { setImmediate as yielding } from 'node:timers/promises'
 import { formatInternalDate } from '../message/date.js'
 import { describe } from '../sys/error.js'
+import { PeerGone } from '../wire/line.js'
 import type { ImapMailbox } from './backend.js'
 import { writeStructure } from './bodystructure.js'
 import { MessageContent } from './content.js'
@@ -24,6 +25,10 @@ const large = 256 * 1024
 /** How many messages are marked \Seen at a time. */
 const seenAtOnce = 100
 
+/** Writers that nobody uses now: a session that fetches little does not pay for the room of one that fetches much. */
+const spare: OctetWriter[] = []
+const maxSpare = 4
+
 /** The message is not there any more. */
 const gone = Symbol('gone')
 
@@ -32,7 +37,7 @@ export class FetchWriter {
   readonly #mailbox: ImapMailbox
   readonly #items: readonly FetchItem[]
   readonly #marks: boolean
-  readonly #out = new OctetWriter(2 * chunk)
+  readonly #out = spare.pop() ?? new OctetWriter(2 * chunk)
   #content: MessageContent | undefined
   #markedTo = 0
   /** UIDs that were marked \Seen for this FETCH; their flags are told. */
@@ -45,8 +50,17 @@ export class FetchWriter {
     this.#marks = !mailbox.readOnly && items.some(item => item.kind === 'section' && !item.peek)
   }
 
-  /** Answers for the messages at these positions. @returns how many of them are gone */
+  /** Answers for the messages at these positions. To be called once. @returns how many of them are gone */
   async run(spans: Ranges): Promise<number> {
+    try {
+      return await this.#run(spans)
+    } finally {
+      this.#out.truncate(0)
+      if (spare.length < maxSpare) spare.push(this.#out)
+    }
+  }
+
+  async #run(spans: Ranges): Promise<number> {
     const { uids } = this.#mailbox
     let missing = 0
     let until = performance.now() + slice
@@ -54,7 +68,8 @@ export class FetchWriter {
       for (let at = from; at < to; at++) {
         if (this.#marks && at >= this.#markedTo) await this.#markSeen(at, Math.min(to, at + seenAtOnce))
         const start = this.#out.length
-        if (!(await this.#message(at + 1, uids[at] as number))) {
+        const sent = this.#message(at + 1, uids[at] as number)
+        if (!(typeof sent === 'boolean' ? sent : await sent)) {
           this.#out.truncate(start)
           missing++
         }
@@ -97,26 +112,33 @@ export class FetchWriter {
     }
   }
 
-  /** Writes one FETCH response. @returns false when the message is gone and nothing was sent of it */
-  async #message(seq: number, uid: number): Promise<boolean> {
-    const out = this.#out
+  /**
+   * Writes one FETCH response; at once, unless it holds something too large to be gathered.
+   *
+   * @returns false when the message is gone; what was written of it must not be sent
+   */
+  #message(seq: number, uid: number): boolean | Promise<boolean> {
     this.#content = undefined
-    out.text('* ').number(seq).text(' FETCH (')
-    let first = true
+    this.#out.text('* ').number(seq).text(' FETCH (')
     try {
-      for (const item of this.#items) {
-        if (!first) out.text(' ')
-        first = false
-        const sent = this.#item(item, uid)
-        if (sent) await sent
-      }
+      return this.#from(0, uid)
     } catch (error) {
       if (error === gone) return false
       throw error
     }
-    if (this.#marked.has(uid) && !this.#items.some(item => item.kind === 'flags'))
-      out.text(` FLAGS (${flagText(this.#mailbox, uid) ?? '\\Seen'})`)
-    out.text(')\r\n')
+  }
+
+  /** Writes the items from one of them on, and the end. */
+  #from(first: number, uid: number): boolean | Promise<boolean> {
+    const items = this.#items
+    for (let at = first; at < items.length; at++) {
+      if (at > 0) this.#out.text(' ')
+      const sent = this.#item(items[at] as FetchItem, uid)
+      if (sent) return sent.then(() => this.#from(at + 1, uid)).catch(lost)
+    }
+    if (this.#marked.has(uid) && !items.some(item => item.kind === 'flags'))
+      this.#out.text(` FLAGS (${flagText(this.#mailbox, uid) ?? '\\Seen'})`)
+    this.#out.text(')\r\n')
     return true
   }
 
@@ -128,7 +150,10 @@ export class FetchWriter {
         out.text('UID ').number(uid)
         return undefined
       case 'flags':
-        out.text(`FLAGS (${present(flagText(mailbox, uid))})`)
+        out
+          .text('FLAGS (')
+          .text(present(flagText(mailbox, uid)))
+          .text(')')
         return undefined
       case 'date':
         out.text(`INTERNALDATE "${formatInternalDate(present(mailbox.date(uid)))}"`)
@@ -211,10 +236,14 @@ export class FetchWriter {
     if (this.#content) return this.#content
     const octets = this.#mailbox.read(uid)
     if (!octets) throw gone
-    // The buffer is used again by the next read, also for another session, and a large section takes its time.
-    this.#content = new MessageContent(octets.length > large / 2 ? Buffer.from(octets) : octets)
+    this.#content = new MessageContent(octets)
     return this.#content
   }
+}
+
+/** Half an answer has been sent: there is no way to go on. */
+function lost(error: unknown): never {
+  throw error === gone ? new PeerGone('a message vanished while it was sent') : error
 }
 
 function present<T>(value: T | undefined): T {

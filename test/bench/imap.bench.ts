@@ -1,0 +1,245 @@
+/**
+ * IMAP on a generated mailbox: mail-imapd and Debian's Dovecot by turns, each on its own copy. Prints wall time, CPU
+ * time of the server and the ratio; asserts nothing.
+ * `node dist/tree/test/bench/imap.bench.js [COUNT]` after `npm run build && npm run build:tree`, as root.
+ */
+import { spawnSync } from 'node:child_process'
+import { cpSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Dovecot, mailUser, noDovecot } from '../support/dovecot.js'
+import { fillMaildir } from '../support/generator.js'
+import { LoadClient } from '../support/imap-load.js'
+import { type Figure, measure, median, pssKiB, report } from '../support/measure.js'
+import { makePlace } from '../support/place.js'
+import { Program } from '../support/program.js'
+
+const count = Number(process.argv[2] ?? 20_000)
+/** So many messages are copied, removed, appended, fetched whole. */
+const some = Math.min(1_000, count >> 1)
+/** What Thunderbird asks of a header. */
+const thunderbird =
+  'From To Cc Bcc Subject Date Message-ID Priority X-Priority References Newsgroups In-Reply-To Content-Type Reply-To'
+const message = Buffer.from(
+  `Subject: appended\r\nFrom: a@example.org\r\n\r\n${`${'x'.repeat(70)}\r\n`.repeat(50)}`,
+)
+
+const skip = noDovecot()
+if (skip) {
+  process.stdout.write(`the IMAP bench is skipped: ${skip}\n`)
+  process.exit(0)
+}
+
+/** One of the two servers. */
+interface Side {
+  readonly name: string
+  readonly maildir: string
+  /** Names of the files that can be made anew from the messages. */
+  readonly indexes: RegExp
+  port: number
+  pid: number
+  restart(): Promise<void>
+}
+
+const place = makePlace('[[imapd.listen]]\naddress = "127.0.0.1:0"\ntls = "off"')
+writeFileSync(join(place.directory, 'users'), 'm:{PLAIN}pw\n')
+const octets = fillMaildir(place.maildir('m'), count)
+const peer = join(place.directory, 'peer')
+cpSync(join(place.directory, 'home'), peer, { recursive: true, preserveTimestamps: true })
+spawnSync('chown', ['-R', `${mailUser}:${mailUser}`, place.directory])
+const dovecot = await Dovecot.start({ homes: { m: join(peer, 'm') } })
+let imapd = await Program.start('mail-imapd', place.config, { owner: mailUser })
+
+const ours: Side = {
+  name: 'postern',
+  maildir: place.maildir('m'),
+  indexes: /^postern\./,
+  port: imapd.ports('imapd')[0] as number,
+  pid: imapd.pid,
+  restart: async () => {
+    await imapd.stop()
+    imapd = await Program.start('mail-imapd', place.config, { owner: mailUser })
+    ours.port = imapd.ports('imapd')[0] as number
+    ours.pid = imapd.pid
+  },
+}
+const theirs: Side = {
+  name: 'dovecot',
+  maildir: join(peer, 'm', 'Maildir'),
+  indexes: /^dovecot\.(index|list)/,
+  port: dovecot.imap,
+  pid: dovecot.pid,
+  restart: async () => {},
+}
+const sides = [ours, theirs]
+
+type Work = (client: LoadClient, side: Side) => Promise<unknown>
+interface Line {
+  readonly what: string
+  /** What goes before, unmeasured. */
+  readonly before?: Work
+  readonly work: Work
+  /** Removes what the servers keep of the messages before each round. */
+  readonly cold?: boolean
+  readonly rounds?: number
+  /** Whether the measure begins with the login. */
+  readonly login?: boolean
+}
+
+const command =
+  (...texts: string[]): Work =>
+  async client => {
+    for (const text of texts) await client.run(text)
+  }
+const singly =
+  (times: number, text: (i: number) => string): Work =>
+  async client => {
+    for (let i = 1; i <= times; i++) await client.run(text(i))
+  }
+
+const envelope = 'FETCH 1:* (ENVELOPE BODYSTRUCTURE INTERNALDATE RFC822.SIZE)'
+const headers = `FETCH 1:* (UID RFC822.SIZE FLAGS BODY.PEEK[HEADER.FIELDS (${thunderbird})])`
+const lines: readonly Line[] = [
+  { what: 'login, SELECT, no index', work: command('SELECT INBOX'), cold: true, login: true },
+  { what: 'login, SELECT', work: command('SELECT INBOX'), login: true, rounds: 5 },
+  { what: 'FETCH 1:* (FLAGS UID)', work: command('FETCH 1:* (FLAGS UID)') },
+  { what: 'FETCH ENVELOPE …, nothing kept', work: command(envelope), cold: true },
+  { what: 'FETCH ENVELOPE …, kept', work: command(envelope) },
+  { what: 'FETCH header fields, nothing kept', work: command(headers), cold: true },
+  { what: 'FETCH header fields, kept', work: command(headers) },
+  { what: `FETCH BODY[] of ${some}`, work: command(`FETCH 1:${some} BODY.PEEK[]`) },
+  {
+    what: '200 single FETCH BODY[]',
+    work: singly(200, i => `FETCH ${i * Math.floor(count / 200)} BODY.PEEK[]`),
+  },
+  ...[
+    'FROM nobody-here',
+    'SUBJECT nothing-like-it',
+    'SINCE 1-Jan-2030',
+    'BODY no-such-word-anywhere',
+  ].flatMap(key => [
+    { what: `SEARCH ${key.split(' ')[0]}, nothing kept`, work: command(`SEARCH ${key}`), cold: true },
+    { what: `SEARCH ${key.split(' ')[0]}, again`, work: command(`SEARCH ${key}`) },
+  ]),
+  { what: 'SEARCH TEXT, again', work: command('SEARCH TEXT no-such-word-anywhere') },
+  {
+    what: 'STORE 1:* +FLAGS',
+    before: command('STORE 1:* -FLAGS.SILENT (\\Flagged)'),
+    work: command('STORE 1:* +FLAGS (\\Flagged)'),
+  },
+  {
+    what: 'STORE 1:* -FLAGS.SILENT',
+    before: command('STORE 1:* +FLAGS.SILENT (\\Flagged)'),
+    work: command('STORE 1:* -FLAGS.SILENT (\\Flagged)'),
+  },
+  { what: '200 single STOREs', work: singly(200, i => `STORE ${i} ${i % 2 ? '+' : '-'}FLAGS (\\Answered)`) },
+  {
+    what: `COPY ${some}`,
+    work: command(`COPY 1:${some} Archive`),
+    before: async client => void (await client.run('CREATE Archive').catch(() => {})),
+  },
+  {
+    what: `APPEND ${some}, singly`,
+    work: async client => {
+      for (let i = 0; i < some; i++) await client.append('Archive', message)
+    },
+  },
+  {
+    what: `EXPUNGE ${some}`,
+    before: command(`COPY 1:${some} INBOX`, 'NOOP', `STORE ${count + 1}:* +FLAGS.SILENT (\\Deleted)`),
+    work: command('EXPUNGE'),
+  },
+]
+
+async function once(side: Side, line: Line): Promise<Figure> {
+  if (line.cold) await forget(side)
+  if (line.login) {
+    let client: LoadClient | undefined
+    const figure = await measure(side.pid, async () => {
+      client = await LoadClient.login(side.port, 'm')
+      await line.work(client, side)
+    })
+    client?.close()
+    return figure
+  }
+  const client = await LoadClient.login(side.port, 'm')
+  await client.run('SELECT INBOX')
+  await line.before?.(client, side)
+  const figure = await measure(side.pid, () => line.work(client, side))
+  client.close()
+  return figure
+}
+
+async function forget(side: Side): Promise<void> {
+  // Dovecot's processes of earlier connections must be gone before their files are.
+  await new Promise(resolve => setTimeout(resolve, 200))
+  for (const name of readdirSync(side.maildir))
+    if (side.indexes.test(name)) rmSync(join(side.maildir, name), { force: true, recursive: true })
+  await side.restart()
+}
+
+/** Milliseconds from a file in new/ to EXISTS at the client. */
+async function latency(side: Side): Promise<number> {
+  const client = await LoadClient.login(side.port, 'm')
+  await client.run('SELECT INBOX')
+  const times: number[] = []
+  for (let i = 0; i < 20; i++) {
+    const name = `${Math.floor(Date.now() / 1000)}.M${i}P${process.pid}.bench`
+    writeFileSync(join(side.maildir, 'tmp', name), 'Subject: news\n\nnews\n')
+    spawnSync('chown', [`${mailUser}:${mailUser}`, join(side.maildir, 'tmp', name)])
+    times.push(
+      await client.idle(' EXISTS', () =>
+        renameSync(join(side.maildir, 'tmp', name), join(side.maildir, 'new', name)),
+      ),
+    )
+  }
+  client.close()
+  return median(times)
+}
+
+/** How long another session's NOOP takes while one fetches what was not kept, in milliseconds: the 99th percentile. */
+async function disturbance(): Promise<number> {
+  await forget(ours)
+  const [busy, other] = [await LoadClient.login(ours.port, 'm'), await LoadClient.login(ours.port, 'm')]
+  await busy.run('SELECT INBOX')
+  let running = true
+  const work = busy.run(envelope).then(() => {
+    running = false
+  })
+  const times: number[] = []
+  while (running) {
+    const start = performance.now()
+    await other.run('NOOP')
+    times.push(performance.now() - start)
+  }
+  await work
+  busy.close()
+  other.close()
+  return times.sort((a, b) => a - b)[Math.floor(times.length * 0.99)] ?? 0
+}
+
+process.stdout.write(`${count} messages, ${(octets / 1e6).toFixed(0)} MB; medians of the rounds\n`)
+const only = process.argv[3]
+for (const line of lines) {
+  if (only && !line.what.includes(only)) continue
+  const figures: [Figure[], Figure[]] = [[], []]
+  for (let round = 0; round < (line.rounds ?? 3); round++)
+    for (const [i, side] of sides.entries()) figures[i]?.push(await once(side, line))
+  report(line.what, ...figures, 'dovecot')
+}
+if (!only) {
+  const [here, there] = [await latency(ours), await latency(theirs)]
+  process.stdout.write(
+    `IDLE, new/ to EXISTS, median: postern ${here.toFixed(1)} ms, dovecot ${there.toFixed(1)} ms, ratio ${(here / there).toFixed(3)}\n`,
+  )
+  process.stdout.write(`NOOP beside a cold FETCH, 99th percentile: ${(await disturbance()).toFixed(1)} ms\n`)
+  const before = pssKiB(ours.pid)
+  const idle = await Promise.all(Array.from({ length: 500 }, () => LoadClient.login(ours.port, 'm')))
+  for (const client of idle) await client.run('SELECT INBOX')
+  process.stdout.write(
+    `500 connections: ${((pssKiB(ours.pid) - before) / idle.length).toFixed(1)} KiB each\n`,
+  )
+  for (const client of idle) client.close()
+}
+await imapd.stop()
+await dovecot.stop()
+place.remove()
