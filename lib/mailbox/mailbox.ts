@@ -1,7 +1,6 @@
 /** One mailbox, as all sessions of this process share it. */
 import { setTimeout as delay, setImmediate as yielding } from 'node:timers/promises'
 import { Delivery } from '../maildir/maildir.js'
-import { watchMaildir } from '../maildir/watch.js'
 import { Flag, systemFlags } from '../message/flags.js'
 import type { SearchKey } from '../message/query.js'
 import { expunge, type FlagChange, type StoreOptions, type StoreResult, store } from './change.js'
@@ -11,6 +10,7 @@ import type { State } from './state.js'
 import { needsSync, synchronise, synchroniseOnce } from './sync.js'
 import { type Appending, append, copy, move, type Transfer } from './transfer.js'
 import { View } from './view.js'
+import { listen } from './watching.js'
 
 /** How long a session waits for a long change of another before it goes on with what is known, in milliseconds. */
 const heldUp = 25
@@ -32,9 +32,8 @@ export interface Message {
 export class Mailbox {
   readonly #state: State
   readonly #release: () => void
-  #stopWatching: (() => void) | undefined
-  readonly #listeners = new Set<() => void>()
-  #again: NodeJS.Timeout | undefined
+  /** What ends the listening of this session. */
+  readonly #ends = new Set<() => void>()
   #open = true
 
   constructor(state: State, release: () => void) {
@@ -140,6 +139,8 @@ export class Mailbox {
     const readOnly = options.readOnly ?? false
     if (needsSync(state)) await state.locked(() => synchronise(state))
     const view = new View(state, readOnly)
+    // What was rendered before is likely to be asked for.
+    state.cache.prepare().catch(() => {})
     if (!readOnly && (state.hasNew || state.journal.hasPending)) await state.locked(() => synchronise(state))
     return view
   }
@@ -260,47 +261,19 @@ export class Mailbox {
    * @returns ends it
    */
   onChange(listener: () => void): () => void {
-    this.#listeners.add(listener)
-    this.#state.listeners.add(listener)
-    this.#stopWatching ??= watchMaildir(this.#state.directory, () => this.#look())
+    const end = listen(this.#state, listener)
+    this.#ends.add(end)
     return () => {
-      this.#listeners.delete(listener)
-      this.#state.listeners.delete(listener)
-      if (this.#listeners.size === 0) this.#stop()
+      this.#ends.delete(end)
+      end()
     }
-  }
-
-  #stop(): void {
-    clearTimeout(this.#again)
-    this.#stopWatching?.()
-    this.#stopWatching = undefined
-  }
-
-  /** Something moved on disk. What cannot be known yet is looked at once more a little later. */
-  #look(): void {
-    const { newDirectory, curDirectory, log, name } = this.#state
-    const again = () => {
-      const wait = Math.min(
-        newDirectory.doubtfulFor ?? Number.POSITIVE_INFINITY,
-        curDirectory.doubtfulFor ?? Number.POSITIVE_INFINITY,
-      )
-      clearTimeout(this.#again)
-      if (this.#stopWatching && wait < Number.POSITIVE_INFINITY)
-        this.#again = setTimeout(() => this.#look(), wait).unref()
-    }
-    this.refresh().then(again, error => {
-      if (!this.#state.isGone) log.warning('mailbox-watch', { mailbox: name, error: String(error) })
-      again()
-    })
   }
 
   /** Lets go of the mailbox; views are to be closed before. */
   close(): void {
     if (!this.#open) return
     this.#open = false
-    for (const listener of this.#listeners) this.#state.listeners.delete(listener)
-    this.#listeners.clear()
-    this.#stop()
+    for (const end of this.#ends) end()
     this.#release()
   }
 }

@@ -29,7 +29,10 @@ export function readMessage(state: State, uid: number, limit = Number.POSITIVE_I
         filled += count
       }
       const all = octets.subarray(0, filled)
-      if (limit >= size && state.table.sizes[row] === unknownSize) state.table.sizes[row] = wireSize(all)
+      if (limit >= size && state.table.sizes[row] === unknownSize) {
+        state.table.sizes[row] = wireSize(all)
+        state.learned++
+      }
       return all
     } finally {
       closeSync(fd)
@@ -95,6 +98,7 @@ function look(state: State, uid: number): void {
 /** What stat says is true; if the name says otherwise, its sizes are not believed. */
 function noteStat(state: State, row: number, octets: number, mtimeMs: number): void {
   const { table } = state
+  if (Number.isNaN(table.dates[row])) state.learned++
   table.dates[row] = Math.floor(mtimeMs / 1000) * 1000
   if (table.storedSizes[row] !== octets) {
     const name = table.names[row]!

@@ -209,6 +209,7 @@ export async function snapshot(state: State): Promise<void> {
   })
   next.start()
   state.wantsSnapshot = false
+  state.learned = 0
 }
 
 function timeOf(directory: Directory): string {
