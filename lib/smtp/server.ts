@@ -1,6 +1,7 @@
 /**
- * The server's side of SMTP and LMTP: RFC 5321, RFC 2033, with 8BITMIME (RFC 6152), AUTH (RFC 4954),
- * ENHANCEDSTATUSCODES (RFC 2034), PIPELINING (RFC 2920), SIZE (RFC 1870), SMTPUTF8 (RFC 6531) and STARTTLS (RFC 3207).
+ * The server's side of SMTP and LMTP: RFC 5321, RFC 2033, with 8BITMIME (RFC 6152), AUTH (RFC 4954), CHUNKING
+ * (RFC 3030), DSN (RFC 3461), ENHANCEDSTATUSCODES (RFC 2034), LIMITS (RFC 9422), PIPELINING (RFC 2920), REQUIRETLS
+ * (RFC 8689), SIZE (RFC 1870), SMTPUTF8 (RFC 6531), STARTTLS (RFC 3207) and XCLIENT (Postfix's XCLIENT_README).
  */
 import { isAscii, isUtf8 } from 'node:buffer'
 import { describe } from '../sys/error.js'
@@ -9,6 +10,7 @@ import { findVerb, type Verbs } from '../wire/dispatch.js'
 import { type Connection, LineTooLong, PeerGone, PeerTimeout } from '../wire/line.js'
 import { tlsName } from '../wire/tls.js'
 import { auth, authLineLimit } from './auth.js'
+import { bdat } from './chunking.js'
 import type { AnySession } from './command.js'
 import { ehlo, helo, help, lhlo, noop, quit, starttls, vrfy } from './greeting.js'
 import { formatReply, isUnforeseen, replyOf, SmtpError, stackOf } from './reply.js'
@@ -19,6 +21,7 @@ const common: Verbs<AnySession, State> = {
   MAIL: mail, //         RFC 5321 §4.1.1.2
   RCPT: rcpt, //         RFC 5321 §4.1.1.3
   DATA: data, //         RFC 5321 §4.1.1.4
+  BDAT: bdat, //         RFC 3030 §2
   RSET: rset, //         RFC 5321 §4.1.1.5
   VRFY: vrfy, //         RFC 5321 §4.1.1.6
   HELP: help, //         RFC 5321 §4.1.1.8
@@ -63,6 +66,8 @@ export async function serveSmtp<Login>(
   } catch (error) {
     if (error instanceof PeerTimeout) session.reply(421, '4.4.2', 'Too long a silence; goodbye')
     throw error
+  } finally {
+    await session.abandon()
   }
 }
 
@@ -108,6 +113,8 @@ async function obey(session: AnySession, line: string): Promise<void> {
     throw new SmtpError(500, '5.5.1', 'There is no such command')
   }
   if (session.state === 'new') throw new SmtpError(503, '5.5.1', `Say ${hello(session)} first`)
+  if (session.state === 'chunks')
+    throw new SmtpError(503, '5.5.1', 'Not now: send the rest of the message, by BDAT, or say RSET')
   throw new SmtpError(503, '5.5.1', `Not now: ${expected[found.name] ?? 'end the transaction first'}`)
 }
 

@@ -4,14 +4,15 @@ import { isLoopback } from '../sys/sockets.js'
 import type { Connection } from '../wire/line.js'
 import type { TlsMode } from '../wire/listener.js'
 import type { Identity } from '../wire/tls.js'
+import type { Chunks } from './chunking.js'
 import type { Path } from './path.js'
 import { formatReply, type SmtpError } from './reply.js'
 
 /**
  * `new`: no greeting from the client yet, or TLS has just begun. `ready`: greeted, no transaction. `mail`: a sender.
- * `recipients`: a sender and at least one recipient.
+ * `recipients`: a sender and at least one recipient. `chunks`: some of the message, by BDAT.
  */
-export type State = 'new' | 'ready' | 'mail' | 'recipients'
+export type State = 'new' | 'ready' | 'mail' | 'recipients' | 'chunks'
 
 /** Who is at the other end, as far as the session knows by now. */
 export interface Peer {
@@ -122,6 +123,8 @@ export interface ServerOptions {
   readonly maxMessageSize: number
   /** Most recipients of a message; RFC 5321 §4.5.3.1.8 asks for 100 at least. */
   readonly maxRecipients?: number
+  /** Whether REQUIRETLS can be promised: nothing goes on to a server that does not promise it too. */
+  readonly requireTls?: boolean
   /** How many errors end a session. */
   readonly maxErrors?: number
   readonly timeouts?: Partial<Timeouts>
@@ -157,7 +160,11 @@ export class Session<Login> {
   sender: Path | undefined
   parameters: ReadonlyMap<string, string> = new Map()
   recipients: Recipient[] = []
+  /** What came of the message by BDAT. */
+  chunks: Chunks | undefined
   errors = 0
+  /** Commands since the last message that brought none nearer. */
+  idleCommands = 0
   /** Set once the session is to end after the answer that is being written. */
   ending = false
   /** Whether it waits for a command. */
@@ -176,6 +183,7 @@ export class Session<Login> {
   get state(): State {
     if (!this.greeted) return 'new'
     if (!this.sender) return 'ready'
+    if (this.chunks) return 'chunks'
     return this.recipients.length === 0 ? 'mail' : 'recipients'
   }
 
@@ -214,6 +222,14 @@ export class Session<Login> {
     this.sender = undefined
     this.parameters = new Map()
     this.recipients = []
+  }
+
+  /** The same, for a message that may have come in part. */
+  async abandon(): Promise<void> {
+    const { chunks } = this
+    this.chunks = undefined
+    this.reset()
+    await chunks?.reception.abort()
   }
 
   /** Forgets everything that was said in the clear (RFC 3207 §4.2). */

@@ -155,6 +155,8 @@ test('whatever is sent, nothing unforeseen happens, and the server goes on', asy
     'RCPT TO:<alice@here.example>\r\n',
     'RCPT TO:<full@here.example>\r\n',
     'DATA\r\n',
+    'BDAT 6\r\n',
+    'BDAT 7 LAST\r\n',
     '.\r\n',
     '\r\n.\r\n',
     'AUTH PLAIN\r\n',
