@@ -45,7 +45,7 @@ export const smtpd = daemonCommand(
 )
 
 function optionsOf(
-  { hostname, smtpd }: Config,
+  { hostname, smtpd, relay }: Config,
   { listener, identity }: Door<SmtpListenerConfig>,
 ): ServerOptions {
   const { protocol, tls, auth } = listener
@@ -58,6 +58,8 @@ function optionsOf(
     maxMessageSize: smtpd.max_message_size,
     maxRecipients: smtpd.max_recipients,
     maxErrors: smtpd.max_errors,
+    // A smarthost is verified; names that MX records give can be forged on the way (RFC 8689 §4.2.1).
+    requireTls: relay?.direct !== true,
     timeouts: { command: smtpd.timeout, data: smtpd.timeout, auth: smtpd.timeout },
   }
 }

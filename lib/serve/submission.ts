@@ -8,13 +8,16 @@ import { formatName, parseName } from '../auth/name.js'
 import type { User } from '../auth/users.js'
 import type { Head } from '../message/head.js'
 import { newIdentifier } from '../queue/entry.js'
-import type { Path } from '../smtp/path.js'
+import { wantsSuccess } from '../smtp/dsn.js'
+import { nullPath, type Path } from '../smtp/path.js'
 import { SmtpError } from '../smtp/reply.js'
-import type { Backend, Envelope, Exchange, Incoming, Peer, Recipient } from '../smtp/session.js'
+import type { Backend, Envelope, Exchange, Fate, Incoming, Peer, Recipient } from '../smtp/session.js'
+import { describe } from '../sys/error.js'
 import type { Log } from '../sys/log.js'
 import type { Networks } from '../sys/sockets.js'
 import { authenticate, mechanisms } from '../wire/sasl.js'
 import { type Carrier, IncomingMessage, type Relayed } from './incoming.js'
+import { headOf, successReport } from './smtp-report.js'
 
 /** Follows addresses; lib/auth's Aliases does. */
 export interface Directory {
@@ -128,7 +131,57 @@ export class Submission implements Backend<User> {
       complete: known && protocol === 'smtp',
       alone: envelope.recipients.length === 1 && users.length + outside.length === 1,
     }
-    return new IncomingMessage(message, head => this.#open(message, head, users, outside))
+    return new IncomingMessage(
+      message,
+      head => this.#open(message, head, users, outside),
+      (head, fates) => this.#report(message, head, fates),
+    )
+  }
+
+  /**
+   * Tells the sender what was put into mailboxes, where that was asked for. What goes out is reported on its way.
+   * A stranger's sender may be forged: reports for it go to our own domains only.
+   */
+  async #report(message: Relayed, head: Head, fates: readonly Fate[]): Promise<void> {
+    const { envelope, sender, peer, login, now } = message
+    const delivered = envelope.recipients.filter(
+      (recipient, i) =>
+        wantsSuccess(recipient.parameters) &&
+        fates[i] === 'accepted' &&
+        this.#expand(recipient).remote.length === 0,
+    )
+    if (sender === '' || delivered.length === 0) return
+    const { relay, directory, log } = this.#options
+    const to: Recipient = { path: envelope.sender, parameters: new Map([['NOTIFY', 'NEVER']]) }
+    const ours = directory.isOurs(domainOf(sender))
+    if (!ours && !(relay && this.#mayRelay(peer, login))) return
+    const report: Relayed = {
+      ...message,
+      id: newIdentifier(now),
+      login: undefined,
+      envelope: {
+        sender: nullPath,
+        parameters: new Map(),
+        recipients: [to],
+        declaredSize: 0,
+        utf8: envelope.utf8,
+      },
+      sender: '',
+      complete: false,
+      alone: true,
+    }
+    try {
+      const octets = successReport(message, head, delivered)
+      const { users, outside } = this.#destinations(report.envelope)
+      for (const carrier of await this.#open(report, headOf(octets), users, outside)) {
+        await carrier.write(octets)
+        await carrier.commit()
+      }
+      log.info('report', { message: report.id, about: message.id, kind: 'success', to: sender })
+    } catch (error) {
+      // The message itself is where it should be: that is not undone for want of a report.
+      log.warning('report-failed', { about: message.id, to: sender, reason: describe(error) })
+    }
   }
 
   async #open(
@@ -198,13 +251,17 @@ export class Submission implements Backend<User> {
     throw new SmtpError(550, '5.1.1', `There is no mailbox <${address}> here`)
   }
 
+  #expand(recipient: Recipient): Expansion {
+    const { directory } = this.#options
+    return this.#expansions.get(recipient) ?? directory.expand(this.#complete(recipient.path))
+  }
+
   /** Everybody once, however many addresses and lists lead there. */
   #destinations(envelope: Envelope): { users: Local[]; outside: Outside[] } {
     const users = new Map<string, Local>()
     const outside = new Map<string, Outside>()
     for (const recipient of envelope.recipients) {
-      const { directory } = this.#options
-      const expansion = this.#expansions.get(recipient) ?? directory.expand(this.#complete(recipient.path))
+      const expansion = this.#expand(recipient)
       for (const local of expansion.users) if (!users.has(local.user.name)) users.set(local.user.name, local)
       for (const address of expansion.remote)
         if (!outside.has(address)) outside.set(address, { address, recipient })
