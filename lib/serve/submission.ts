@@ -17,6 +17,7 @@ import type { Log } from '../sys/log.js'
 import type { Networks } from '../sys/sockets.js'
 import { authenticate, mechanisms } from '../wire/sasl.js'
 import { type Carrier, IncomingMessage, type Relayed } from './incoming.js'
+import type { MessageRate } from './smtp-rate.js'
 import { headOf, successReport } from './smtp-report.js'
 
 /** Follows addresses; lib/auth's Aliases does. */
@@ -43,6 +44,8 @@ export interface SubmissionOptions {
   readonly allowsRecipient?: (address: string) => boolean
   /** Addresses that the configuration lets a user send as, besides the user's own and its aliases. */
   readonly mayAlsoSendAs?: (user: User, address: string) => boolean
+  /** How many messages a login may send; as many as it likes unless given. */
+  readonly rate?: MessageRate
   /** Local delivery. */
   readonly deliver: (recipients: readonly Local[], message: Relayed, head: Head) => Promise<Carrier>
   /** The way out to other domains; there is none unless given. */
@@ -94,6 +97,7 @@ export class Submission implements Backend<User> {
     const { allowsSender, mayAlsoSendAs } = this.#options
     const address = this.#complete(sender)
     if (login) {
+      this.#checkRate(login)
       if (sender.address === '' || this.#owns(login, sender) || mayAlsoSendAs?.(login, address)) return
       throw new SmtpError(553, '5.7.1', `${login.name} may not send as ${address}`)
     }
@@ -115,8 +119,12 @@ export class Submission implements Backend<User> {
   }
 
   async begin(peer: Peer, login: User | undefined, envelope: Envelope): Promise<Incoming> {
-    const { hostname, clock = Date.now, protocol } = this.#options
+    const { hostname, clock = Date.now, protocol, rate } = this.#options
     const now = clock()
+    if (login) {
+      this.#checkRate(login)
+      rate?.count(login.name, now)
+    }
     const known = login !== undefined || this.#options.trusted.has(peer.address)
     const { users, outside } = this.#destinations(envelope)
     const message: Relayed = {
@@ -200,6 +208,12 @@ export class Submission implements Backend<User> {
       for (const carrier of carriers) await carrier.abort()
       throw error
     }
+  }
+
+  #checkRate({ name }: User): void {
+    const { rate, clock = Date.now } = this.#options
+    if (rate && !rate.allows(name, clock()))
+      throw new SmtpError(451, '4.7.1', `${name} has sent too many messages in a minute; try again soon`)
   }
 
   #verifier({ address, secure, session }: Peer) {

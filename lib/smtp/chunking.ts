@@ -3,9 +3,8 @@
  * with LF as their line end and could not be given back octet by octet.
  */
 import { LineDecoder } from '../wire/crlf.js'
-import { PeerGone } from '../wire/line.js'
 import { type AnySession, command } from './command.js'
-import { blockSize, Reception } from './reception.js'
+import { Reception, readBlock } from './reception.js'
 import { SmtpError } from './reply.js'
 
 /** What has come of a message so far. */
@@ -75,10 +74,9 @@ async function end(session: AnySession, { reception, decoder, received }: Chunks
 }
 
 /** The next octets of the connection, and no more. */
-async function* octetsOf({ connection, timeouts }: AnySession, size: number): AsyncGenerator<Buffer> {
+async function* octetsOf(session: AnySession, size: number): AsyncGenerator<Buffer> {
   for (let left = size; left > 0; ) {
-    const octets = await connection.readSome(Math.min(left, blockSize), timeouts.data)
-    if (!octets) throw new PeerGone('the connection closed in the middle of a message')
+    const octets = await readBlock(session, left)
     left -= octets.length
     yield octets
   }

@@ -18,6 +18,7 @@ export function announce(session: AnySession): string[] {
     ...(mayRequireTls(session) ? ['REQUIRETLS'] : []), // RFC 8689
     ...(mayStartTls(session) ? ['STARTTLS'] : []), // RFC 3207
     ...(mechanisms.length > 0 ? [`AUTH ${mechanisms.join(' ')}`] : []), // RFC 4954
+    ...(session.mayAssume ? ['XCLIENT NAME ADDR PORT PROTO HELO'] : []),
     'HELP',
   ]
 }

@@ -11,9 +11,14 @@ const anywhere: readonly State[] = ['new', 'ready', 'mail', 'recipients', 'chunk
  * Devices call themselves anything: underscores, bare addresses, nothing at all. It is a word for the log and the
  * Received line and decides nothing.
  */
-function checkName(_session: AnySession, argument: string): string {
-  const name = argument.trim().split(/\s/, 1)[0] ?? ''
+function checkName({ assumedHelo }: AnySession, argument: string): string {
+  const name = (assumedHelo ?? argument).trim().split(/\s/, 1)[0] ?? ''
   return name.replace(/[^\x21-\x7e\u00a1-\uffff]|[()<>\\";,]/g, '?').slice(0, 255)
+}
+
+/** What stands behind 220 when a session begins. */
+export function greetingLine({ options: { hostname, protocol } }: AnySession): string {
+  return `${hostname} ${protocol === 'lmtp' ? 'LMTP' : 'ESMTP'} Postern`
 }
 
 async function greet(session: AnySession, name: string, extended: boolean): Promise<void> {

@@ -1,12 +1,22 @@
 /** A message on its way in, by DATA or by BDAT: taken to its end whatever becomes of it, then answered. */
 import { describe } from '../sys/error.js'
+import { PeerGone } from '../wire/line.js'
 import type { AnySession } from './command.js'
 import { tooBig } from './extensions.js'
 import { formatReply, isUnforeseen, replyOf, stackOf } from './reply.js'
 import type { Fate, Incoming } from './session.js'
 
 /** Most octets taken from the connection at a time. */
-export const blockSize = 65_536
+const blockSize = 65_536
+
+/** The next octets of a message, `most` at most. @throws PeerGone, PeerTimeout when they never come */
+export async function readBlock(session: AnySession, most = blockSize): Promise<Buffer> {
+  session.receiving = true
+  const octets = await session.connection.readSome(Math.min(most, blockSize), session.timeouts.data)
+  session.receiving = false
+  if (!octets) throw new PeerGone('the connection closed in the middle of a message')
+  return octets
+}
 
 type Outcome = { readonly fates: readonly Fate[] } | { readonly failure: unknown }
 

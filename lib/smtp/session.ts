@@ -127,12 +127,17 @@ export interface ServerOptions {
   readonly requireTls?: boolean
   /** How many errors end a session. */
   readonly maxErrors?: number
+  /** How long a session may last in all, in milliseconds. */
+  readonly maxSession?: number
+  /** Whether a peer at this address may speak for others, by XCLIENT; nobody may unless given. */
+  readonly xclient?: (address: string) => boolean
   readonly timeouts?: Partial<Timeouts>
 }
 
 const defaults = {
   maxRecipients: 1_000,
   maxErrors: 20,
+  maxSession: 3_600_000,
   timeouts: { command: 300_000, data: 180_000, auth: 180_000 },
 }
 
@@ -149,11 +154,15 @@ export class Session<Login> {
   readonly connection: Connection
   readonly log: Log
   readonly backend: Backend<Login>
-  readonly options: ServerOptions & { readonly maxRecipients: number; readonly maxErrors: number }
+  readonly options: ServerOptions & Readonly<Record<'maxRecipients' | 'maxErrors' | 'maxSession', number>>
   readonly timeouts: Timeouts
   /** Whether the client spoke EHLO or LHLO, and so knows extensions. */
   extended = false
   helo = ''
+  /** The client's name by XCLIENT, which counts in place of what is said in EHLO. */
+  assumedHelo: string | undefined
+  /** Whether the peer may speak for others, by XCLIENT; the address that it connected from says so. */
+  readonly mayAssume: boolean
   greeted = false
   tls: string | undefined
   login: Login | undefined
@@ -169,14 +178,19 @@ export class Session<Login> {
   ending = false
   /** Whether it waits for a command. */
   idle = false
-  /** Whether the server is shutting down: the message under way is the last. */
+  /** Whether it waits for more of a message. */
+  receiving = false
+  /** Whether the session is to end: the message under way is the last. */
   draining = false
+  /** Whether that is because it has lasted too long. */
+  expired = false
 
   constructor(connection: Connection, log: Log, options: ServerOptions, backend: Backend<Login>) {
     this.connection = connection
     this.log = log
     this.backend = backend
     this.options = { ...defaults, ...options }
+    this.mayAssume = options.xclient?.(connection.remoteAddress) ?? false
     this.timeouts = { ...defaults.timeouts, ...options.timeouts }
   }
 

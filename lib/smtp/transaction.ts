@@ -1,10 +1,9 @@
 /** The commands that make a message: MAIL, RCPT, DATA, RSET. */
 import { DotDecoder } from '../wire/dot.js'
-import { PeerGone } from '../wire/line.js'
 import { type AnySession, command, noArgument } from './command.js'
 import { checkMailParameters, checkRecipientParameters } from './extensions.js'
 import { needsUtf8, type Path, type PathArgument, parseForwardPath, parseReversePath } from './path.js'
-import { blockSize, Reception } from './reception.js'
+import { Reception, readBlock } from './reception.js'
 import { SmtpError } from './reply.js'
 
 /** RFC 5321 §4.1.1.2. */
@@ -89,18 +88,16 @@ export const data = command({
  *
  * @throws PeerGone, PeerTimeout when the end never comes
  */
-async function receive({ connection, timeouts }: AnySession, reception: Reception): Promise<void> {
+async function receive(session: AnySession, reception: Reception): Promise<void> {
   const decoder = new DotDecoder()
   try {
     while (!decoder.ended) {
-      const chunk = await connection.readSome(blockSize, timeouts.data)
-      if (!chunk) throw new PeerGone('the connection closed in the middle of a message')
-      const octets = decoder.push(chunk)
+      const octets = decoder.push(await readBlock(session))
       await reception.take(octets, decoder.received)
     }
   } catch (error) {
     await reception.abort()
     throw error
   }
-  connection.unread(decoder.rest)
+  session.connection.unread(decoder.rest)
 }
