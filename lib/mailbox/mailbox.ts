@@ -1,6 +1,7 @@
 /** One mailbox, as all sessions of this process share it. */
 import { setTimeout as delay, setImmediate as yielding } from 'node:timers/promises'
 import { Delivery } from '../maildir/maildir.js'
+import { watchMaildir } from '../maildir/watch.js'
 import { Flag, systemFlags } from '../message/flags.js'
 import type { SearchKey } from '../message/query.js'
 import { expunge, type FlagChange, type StoreOptions, type StoreResult, store } from './change.js'
@@ -10,7 +11,6 @@ import type { State } from './state.js'
 import { needsSync, synchronise, synchroniseOnce } from './sync.js'
 import { type Appending, append, copy, move, type Transfer } from './transfer.js'
 import { View } from './view.js'
-import { listen } from './watching.js'
 
 /** How long a session waits for a long change of another before it goes on with what is known, in milliseconds. */
 const heldUp = 25
@@ -32,8 +32,9 @@ export interface Message {
 export class Mailbox {
   readonly #state: State
   readonly #release: () => void
-  /** What ends the listening of this session. */
-  readonly #ends = new Set<() => void>()
+  #stopWatching: (() => void) | undefined
+  readonly #listeners = new Set<() => void>()
+  #again: NodeJS.Timeout | undefined
   #open = true
 
   constructor(state: State, release: () => void) {
@@ -139,8 +140,6 @@ export class Mailbox {
     const readOnly = options.readOnly ?? false
     if (needsSync(state)) await state.locked(() => synchronise(state))
     const view = new View(state, readOnly)
-    // What was rendered before is likely to be asked for.
-    state.cache.prepare().catch(() => {})
     if (!readOnly && (state.hasNew || state.journal.hasPending)) await state.locked(() => synchronise(state))
     return view
   }
@@ -150,6 +149,12 @@ export class Mailbox {
     const row = this.#state.table.find(uid)
     if (row < 0) return undefined
     return { uid, flags: this.#state.flagsOf(row), modseq: this.#state.table.modseqs[row]! }
+  }
+
+  /** The UID of the file with this unique name (the part before ":"); undefined when there is none. */
+  uidOf(unique: string): number | undefined {
+    const uid = this.#state.list.uids.get(unique)
+    return uid !== undefined && this.#state.table.find(uid) >= 0 ? uid : undefined
   }
 
   /** The mask of the system flags (message/flags.ts); its bits from 5 up are keywords; undefined when it is gone. */
@@ -261,19 +266,47 @@ export class Mailbox {
    * @returns ends it
    */
   onChange(listener: () => void): () => void {
-    const end = listen(this.#state, listener)
-    this.#ends.add(end)
+    this.#listeners.add(listener)
+    this.#state.listeners.add(listener)
+    this.#stopWatching ??= watchMaildir(this.#state.directory, () => this.#look())
     return () => {
-      this.#ends.delete(end)
-      end()
+      this.#listeners.delete(listener)
+      this.#state.listeners.delete(listener)
+      if (this.#listeners.size === 0) this.#stop()
     }
+  }
+
+  #stop(): void {
+    clearTimeout(this.#again)
+    this.#stopWatching?.()
+    this.#stopWatching = undefined
+  }
+
+  /** Something moved on disk. What cannot be known yet is looked at once more a little later. */
+  #look(): void {
+    const { newDirectory, curDirectory, log, name } = this.#state
+    const again = () => {
+      const wait = Math.min(
+        newDirectory.doubtfulFor ?? Number.POSITIVE_INFINITY,
+        curDirectory.doubtfulFor ?? Number.POSITIVE_INFINITY,
+      )
+      clearTimeout(this.#again)
+      if (this.#stopWatching && wait < Number.POSITIVE_INFINITY)
+        this.#again = setTimeout(() => this.#look(), wait).unref()
+    }
+    this.refresh().then(again, error => {
+      if (!this.#state.isGone) log.warning('mailbox-watch', { mailbox: name, error: String(error) })
+      again()
+    })
   }
 
   /** Lets go of the mailbox; views are to be closed before. */
   close(): void {
     if (!this.#open) return
     this.#open = false
-    for (const end of this.#ends) end()
+    for (const listener of this.#listeners) this.#state.listeners.delete(listener)
+    this.#listeners.clear()
+    this.#stop()
     this.#release()
   }
 }
