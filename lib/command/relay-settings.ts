@@ -1,13 +1,11 @@
 /** The relay's settings, from the configuration. */
-import { existsSync, readFileSync } from 'node:fs'
-import { createSecureContext, rootCertificates, type SecureContext } from 'node:tls'
 import type { Config } from '../config/load.js'
 import type { Schedule } from '../queue/schedule.js'
 import type { RelaySettings, Smarthost } from '../relay/settings.js'
 import type { Login } from '../smtp/client.js'
-import { describe, exits, MailError } from '../sys/error.js'
 import { isLoopback } from '../sys/sockets.js'
 import { readPassword, tokenSource } from './credentials.js'
+import { systemTrust, trustIn } from './trust.js'
 
 type RelayConfig = NonNullable<Config['relay']>
 type SmarthostConfig = RelayConfig | RelayConfig['route'][number]
@@ -82,33 +80,4 @@ function loginOf(settings: SmarthostConfig): (() => Promise<Login>) | undefined 
   if (!oauth2) return async () => ({ user, password: await readPassword(settings) })
   const token = tokenSource(oauth2)
   return async () => ({ user, token })
-}
-
-const trusts = new Map<string, SecureContext>()
-/** Where systems keep the authorities they trust, those that were added there among them. */
-const bundles = [
-  '/etc/ssl/certs/ca-certificates.crt',
-  '/etc/pki/tls/certs/ca-bundle.crt',
-  '/etc/ssl/cert.pem',
-]
-
-/** Node's own list and the system's: made once, since it is some hundred certificates. */
-function systemTrust(): SecureContext {
-  const known = trusts.get('')
-  if (known) return known
-  const bundle = bundles.find(existsSync)
-  const trust = createSecureContext({
-    ca: bundle ? [...rootCertificates, readFileSync(bundle, 'utf8')] : [...rootCertificates],
-  })
-  trusts.set('', trust)
-  return trust
-}
-
-/** @throws MailError (78) */
-function trustIn(file: string): SecureContext {
-  try {
-    return createSecureContext({ ca: readFileSync(file) })
-  } catch (error) {
-    throw new MailError(`cannot use the authorities in ${file}: ${describe(error)}`, { exit: exits.config })
-  }
 }
