@@ -132,7 +132,7 @@ export class Gate {
   }
 
   #command(text: string): void {
-    const verb = this.#begun ? '' : check(text)
+    const verb = this.#begun ? '' : judge(text)
     if (!this.#begun) this.#tag = text.slice(0, text.indexOf(' '))
     const [literal, size, plus] = literalAtEnd.exec(text) ?? []
     this.#begun = literal !== undefined
@@ -148,7 +148,7 @@ export class Gate {
 }
 
 /** Judges a command by its first line. @returns its verb in upper case @throws GateError */
-function check(line: string): string {
+export function judge(line: string): string {
   const [, , command = ''] = commandLine.exec(line) ?? []
   const verb = (/^[A-Z0-9]+/i.exec(command)?.[0] ?? '').toUpperCase()
   const rest = command.slice(verb.length)

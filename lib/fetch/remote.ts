@@ -1,0 +1,318 @@
+/** An IMAP account as a source, over the gated socket: the only file that knows imapflow. */
+import type { SecureContext } from 'node:tls'
+import { ImapFlow } from 'imapflow'
+import { MailError } from '../sys/error.js'
+import type {
+  Headed,
+  Listed,
+  RemoteFlags,
+  RemoteFolder,
+  RemoteMessage,
+  RemoteStatus,
+  Source,
+} from './source.js'
+import { gatedTransport, type Witness } from './transport.js'
+import { ConnectionLost, connectionTrouble, isThrottling, loginTrouble, Throttled } from './trouble.js'
+
+export interface RemoteOptions {
+  readonly host: string
+  readonly port: number
+  readonly tls: 'implicit' | 'required' | 'offered' | 'off'
+  readonly trust: SecureContext
+  readonly user: string
+  /** A password, or an access token (OAUTHBEARER, XOAUTH2). */
+  readonly secret: { readonly password: string } | { readonly token: string }
+  readonly witness?: Witness | undefined
+  /** Longest silence of the server in milliseconds. */
+  readonly timeout?: number
+}
+
+type Flow = InstanceType<typeof ImapFlow>
+type Query = Parameters<Flow['fetch']>[1]
+type Row = Awaited<ReturnType<Flow['fetchOne']>>
+type Fetched = Exclude<Row, false | undefined>
+
+/**
+ * Capabilities that we do not want to be known: the gate lets no literal out that the server did not ask for, knows
+ * no XLIST, and cannot read what is compressed; with UTF8=ACCEPT servers may send messages in another form.
+ */
+const unwanted = ['LITERAL+', 'LITERAL-', 'XLIST', 'COMPRESS=DEFLATE', 'UTF8=ACCEPT', 'BINARY', 'IMAP4REV2']
+
+const quiet = { debug() {}, info() {}, warn() {}, error() {}, trace() {} }
+
+/** Connects and logs in. @throws LoginRefused, Throttled, ConnectionLost, or MailError (78) for a certificate */
+export async function openRemote(options: RemoteOptions): Promise<Source> {
+  const { host, port, user, secret, tls, timeout = 120_000 } = options
+  const flow = new ImapFlow({
+    host,
+    port,
+    secure: tls === 'implicit',
+    ...(tls === 'required' ? { doSTARTTLS: true } : tls === 'off' ? { doSTARTTLS: false } : {}),
+    auth: 'token' in secret ? { user, accessToken: secret.token } : { user, pass: secret.password },
+    transport: gatedTransport({ host, port, trust: options.trust, witness: options.witness }),
+    logger: quiet,
+    clientInfo: { name: 'Postern', version: '', vendor: '', 'support-url': '' },
+    disableCompression: true,
+    disableAutoIdle: true,
+    disableIMAP4rev2: true,
+    disableBinary: true,
+    connectionTimeout: 30_000,
+    greetingTimeout: 30_000,
+    socketTimeout: timeout,
+    maxLiteralSize: 512 * 1024 * 1024,
+  })
+  hideCapabilities(flow)
+  const remote = new Remote(flow, options)
+  flow.on('error', error => remote.failed(error))
+  try {
+    await flow.connect()
+  } catch (error) {
+    flow.close()
+    throw connectTrouble(options, error)
+  }
+  return remote
+}
+
+/** The library keeps what the server can in a map that it makes anew several times: each goes through here. */
+function hideCapabilities(flow: Flow): void {
+  let known = new Map<string, boolean | number>()
+  Object.defineProperty(flow, 'capabilities', {
+    get: () => known,
+    set: (map: Map<string, boolean | number>) => {
+      for (const name of map.keys()) if (unwanted.includes(name.toUpperCase())) map.delete(name)
+      known = map
+    },
+  })
+}
+
+interface LibraryError {
+  readonly authenticationFailed?: boolean
+  readonly responseText?: string
+  readonly responseStatus?: string
+  readonly response?: unknown
+  readonly message?: string
+}
+
+/** What the server said, where it said something. */
+function saidOf(error: unknown): string {
+  const { responseText, response, message } = error as LibraryError
+  if (typeof responseText === 'string' && responseText !== '') return responseText
+  return typeof response === 'string' && response !== '' ? response : (message ?? String(error))
+}
+
+function connectTrouble({ host, user }: RemoteOptions, error: unknown): Error {
+  if (error instanceof MailError) return error
+  if ((error as LibraryError).authenticationFailed) return loginTrouble(host, user, saidOf(error))
+  return connectionTrouble(host, error)
+}
+
+class Remote implements Source {
+  readonly #flow: Flow
+  readonly #options: RemoteOptions
+  #failure: unknown
+
+  constructor(flow: Flow, options: RemoteOptions) {
+    this.#flow = flow
+    this.#options = options
+  }
+
+  failed(error: unknown): void {
+    this.#failure ??= error
+  }
+
+  async folders(): Promise<RemoteFolder[]> {
+    const statusQuery = { messages: true, uidNext: true, uidValidity: true, highestModseq: true }
+    const list = await this.#say(() =>
+      this.#flow.list(this.#flow.capabilities.has('LIST-STATUS') ? { statusQuery } : {}),
+    )
+    return list.map(({ path, delimiter, flags, specialUse, specialUseSource, status }) => ({
+      path,
+      delimiter,
+      selectable: !flags.has('\\Noselect') && !flags.has('\\NonExistent'),
+      ...(specialUse !== undefined && specialUseSource === 'extension' && { specialUse }),
+      ...(status?.uidValidity !== undefined &&
+        status.uidNext !== undefined &&
+        status.messages !== undefined && {
+          status: {
+            validity: String(status.uidValidity),
+            uidNext: status.uidNext,
+            messages: status.messages,
+            modseq: modseqOf(status.highestModseq),
+          },
+        }),
+    }))
+  }
+
+  async examine(path: string): Promise<RemoteStatus> {
+    const { uidValidity, uidNext, exists, highestModseq, noModseq } = await this.#say(() =>
+      this.#flow.mailboxOpen(path, { readOnly: true }),
+    )
+    return {
+      validity: String(uidValidity ?? 0),
+      uidNext: uidNext ?? 0,
+      messages: exists,
+      modseq: noModseq ? undefined : modseqOf(highestModseq),
+    }
+  }
+
+  async list(from: number): Promise<Listed[]> {
+    const rows = await this.#collect(`${from}:*`, { uid: true, size: true }, listedOf)
+    return ascending(rows, from)
+  }
+
+  async heads(from: number): Promise<Headed[]> {
+    const query = { uid: true, size: true, internalDate: true, headers: ['Message-ID', 'Date'] }
+    const rows = await this.#collect(`${from}:*`, query, row => ({
+      ...listedOf(row),
+      head: row.headers ?? Buffer.alloc(0),
+      date: dateOf(row.internalDate),
+    }))
+    return ascending(rows, from)
+  }
+
+  async uids(): Promise<number[]> {
+    const found = await this.#say(() => this.#flow.search({ all: true }, { uid: true }))
+    if (!Array.isArray(found))
+      throw new ConnectionLost(`${this.#options.host} does not say which messages there are`)
+    return found.sort((a, b) => a - b)
+  }
+
+  async fetch(uids: readonly number[], take: (message: RemoteMessage) => Promise<void>): Promise<void> {
+    const query: Query = { uid: true, flags: true, internalDate: true, source: true, labels: true }
+    await this.#each(rangeOf(uids), query, undefined, async row => {
+      // A server that has no such message any more may send an empty one.
+      if (row.source === undefined || row.source.length === 0) return
+      await take({
+        uid: row.uid,
+        octets: row.source,
+        flags: flagsOf(row),
+        date: dateOf(row.internalDate),
+        labels: [...(row.labels ?? [])],
+      })
+    })
+  }
+
+  async flags(upTo: number, modseq?: string): Promise<RemoteFlags[]> {
+    const rows: RemoteFlags[] = []
+    const since = modseq === undefined ? undefined : BigInt(modseq)
+    await this.#each(`1:${upTo}`, { uid: true, flags: true }, since, async row => {
+      if (row.flags) rows.push({ uid: row.uid, flags: flagsOf(row) })
+    })
+    return rows
+  }
+
+  async wait(signal: AbortSignal): Promise<void> {
+    const flow = this.#flow
+    const news = new Promise<void>(resolve => {
+      flow.once('exists', () => resolve())
+      flow.once('close', () => resolve())
+      signal.addEventListener('abort', () => resolve(), { once: true })
+    })
+    if (signal.aborted) return
+    const idling = this.#say(() => flow.idle()).catch(error => error as Error)
+    await news
+    if (flow.usable) await this.#say(() => flow.noop())
+    const outcome = await idling
+    if (outcome instanceof Error) throw outcome
+  }
+
+  async close(): Promise<void> {
+    const end = setTimeout(() => this.#flow.close(), 2_000)
+    try {
+      if (this.#flow.usable) await this.#flow.logout()
+    } catch {
+      // Nobody waits for an answer to goodbye.
+    } finally {
+      clearTimeout(end)
+      this.#flow.close()
+    }
+  }
+
+  async #collect<T>(range: string, query: Query, make: (row: Fetched) => T): Promise<T[]> {
+    const rows: T[] = []
+    await this.#each(range, query, undefined, async row => void rows.push(make(row)))
+    return rows
+  }
+
+  /** Each answer to a FETCH, once: answers without what was asked for are news of other sessions. */
+  async #each(
+    range: string,
+    query: Query,
+    changedSince: bigint | undefined,
+    take: (row: Fetched) => Promise<void>,
+  ): Promise<void> {
+    let failure: unknown
+    await this.#say(async () => {
+      const options = { uid: true, ...(changedSince !== undefined && { changedSince }) }
+      for await (const row of this.#flow.fetch(range, query, options)) {
+        if (failure !== undefined) continue
+        // What fails on our side is no trouble of the connection.
+        await take(row).catch(error => {
+          failure = error
+        })
+        if (failure !== undefined) break
+      }
+    })
+    if (failure !== undefined) throw failure
+  }
+
+  /** Runs a command, and says what its failure means. */
+  async #say<T>(work: () => Promise<T>): Promise<T> {
+    const { host } = this.#options
+    try {
+      return await work()
+    } catch (error) {
+      const said = saidOf(error)
+      if (this.#failure instanceof MailError) throw this.#failure
+      if (isThrottling(said) || (error as { code?: string }).code === 'ETHROTTLE')
+        throw new Throttled(host, said)
+      const { responseStatus } = error as LibraryError
+      if (responseStatus === 'NO' || responseStatus === 'BAD') throw new RemoteRefusal(host, said)
+      throw connectionTrouble(host, this.#failure ?? error)
+    }
+  }
+}
+
+/** The server said NO to something we asked; the connection goes on. */
+export class RemoteRefusal extends MailError {
+  override readonly name = 'RemoteRefusal'
+
+  constructor(host: string, said: string) {
+    super(`${host} says: ${said}`, { exit: 75 })
+  }
+}
+
+function modseqOf(modseq: bigint | undefined): string | undefined {
+  return modseq === undefined || modseq === 0n ? undefined : String(modseq)
+}
+
+function listedOf({ uid, size, emailId }: Fetched): Listed {
+  return { uid, size: size ?? 0, ...(emailId !== undefined && { id: emailId }) }
+}
+
+/** `n:*` brings the last message also when it is below n (RFC 3501 §6.4.8). */
+function ascending<T extends Listed>(rows: T[], from: number): T[] {
+  const byUid = new Map(rows.filter(({ uid }) => uid >= from).map(row => [row.uid, row]))
+  return [...byUid.values()].sort((a, b) => a.uid - b.uid)
+}
+
+function flagsOf({ flags }: Fetched): string[] {
+  return [...(flags ?? [])].filter(flag => flag.toLowerCase() !== '\\recent')
+}
+
+function dateOf(date: Date | string | undefined): number | undefined {
+  const time = date instanceof Date ? date.getTime() : Date.parse(date ?? '')
+  return Number.isFinite(time) ? time : undefined
+}
+
+/** `1:5,7` */
+export function rangeOf(uids: readonly number[]): string {
+  const parts: string[] = []
+  for (let i = 0; i < uids.length; ) {
+    let end = i
+    while (end + 1 < uids.length && uids[end + 1] === (uids[end] as number) + 1) end++
+    parts.push(end === i ? `${uids[i]}` : `${uids[i]}:${uids[end]}`)
+    i = end + 1
+  }
+  return parts.join(',')
+}

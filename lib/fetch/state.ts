@@ -1,0 +1,375 @@
+/**
+ * What one account's fetches remember: HOME/fetch/NAME.state, append-only. Each line is the CRC-32 of what follows
+ * its space, in 8 hex digits, and a JSON array whose first element says what it is:
+ *
+ *     ["postern-fetch", 1, account]                 the first line
+ *     ["folder", id, path, validity, local, localValidity]
+ *                                                   a remote folder and the local mailbox it goes to; what was
+ *                                                   known under this id is void
+ *     ["intend", id, [[uid, unique, key, flags]…]]  these messages are about to get these file names
+ *     ["got", id, [[uid, local]…]]                  they are there, with these local UIDs
+ *     ["known", id, [[uid, local, key, flags]…]]    the two in one
+ *     ["flags", id, [[uid, flags]…]]                flags as the remote had them last, joined by spaces
+ *     ["gone", id, [uid…]]                          gone at the remote
+ *     ["pass", id, floor, uidNext, messages, modseq, localNext]
+ *                                                   a pass that ended: all up to the UID `floor` is dealt with; what
+ *                                                   has a local UID from `localNext` up came later
+ *     ["ids", [[provider's id, folder id, uid]…]]   where a message with this id came first
+ *     ["login", fingerprint, said]                  these credentials were refused; empty when they were taken
+ *     ["day", date, octets]                         octets fetched on that day (UTC)
+ *
+ * Crashes: "intend" is on disk before any of its files has a name in cur/; "got" need not be. The next run looks for
+ * the files that were intended and not got: one that is there was fetched, one that is not is fetched again. A line
+ * that is cut or wrong ends the file. What is here and not in the file, since that was cut, or is an old copy, is
+ * found again by what it is (identity.ts); a file that is lost costs the headers of all messages once more, and
+ * forgets what was deleted here.
+ *
+ * The file is written anew when more than half of it is outdated.
+ */
+import { closeSync, fdatasync, ftruncateSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { promisify } from 'node:util'
+import { crc32 } from 'node:zlib'
+import { writeAllSync, writeAtomic } from '../sys/atomic.js'
+import { isMissing } from '../sys/error.js'
+
+const datasync = promisify(fdatasync)
+
+/** What is remembered of one remote message. */
+export interface Known {
+  /** The UID in the local mailbox; 0 where it never got one, or lost it. */
+  readonly local: number
+  /** {@link keyOf} */
+  readonly key: string
+  /** As the remote had them last, sorted and joined by spaces. */
+  readonly flags: string
+}
+
+/** A message about to be stored. */
+export interface Intended {
+  readonly uid: number
+  /** The unique part of its file's name, sizes included; empty where there is no file. */
+  readonly unique: string
+  readonly key: string
+  readonly flags: string
+}
+
+/** What is remembered of one remote folder. */
+export interface FolderMemory {
+  readonly id: number
+  readonly path: string
+  readonly validity: string
+  readonly local: string
+  readonly localValidity: number
+  readonly known: Map<number, Known>
+  /** Intended and not got: by UID. */
+  readonly pending: Map<number, Intended>
+  floor: number
+  uidNext: number
+  messages: number
+  modseq: string | undefined
+  localNext: number
+}
+
+/** Where a pass over a folder has come to. */
+export type PassEnd = Pick<FolderMemory, 'floor' | 'uidNext' | 'messages' | 'modseq' | 'localNext'>
+
+/** A folder that is begun to be remembered, and where it goes. */
+export type Beginning = Pick<FolderMemory, 'path' | 'validity' | 'local' | 'localValidity'>
+
+type Line = readonly [string, ...unknown[]]
+
+/** One account's memory. One process at a time has it open. */
+export class Memory {
+  readonly path: string
+  readonly account: string
+  readonly #folders = new Map<string, FolderMemory>()
+  readonly #byId = new Map<number, FolderMemory>()
+  readonly #ids = new Map<string, { readonly folder: number; readonly uid: number }>()
+  #refused: { readonly fingerprint: string; readonly said: string } | undefined
+  #day = { date: '', octets: 0, first: '' }
+  #fd = -1
+  #size = 0
+  #dirty = false
+
+  private constructor(path: string, account: string) {
+    this.path = path
+    this.account = account
+  }
+
+  /**
+   * Reads the file; one that is not there, or is none of ours, is begun.
+   *
+   * @param dry whether to write nothing: what is noted is known until close() only
+   */
+  static async open(path: string, account: string, dry = false): Promise<Memory> {
+    const memory = new Memory(path, account)
+    const octets = readOrNothing(path)
+    const good = memory.#load(octets)
+    if (dry) return memory
+    if (good === 0) {
+      mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+      await writeAtomic(path, encode(['postern-fetch', 1, account]))
+    }
+    memory.#fd = openSync(path, 'a', 0o600)
+    if (good > 0 && good < octets.length) ftruncateSync(memory.#fd, good)
+    memory.#size = statSync(path).size
+    return memory
+  }
+
+  /** @returns how many octets of it are good */
+  #load(octets: Buffer): number {
+    let at = 0
+    for (;;) {
+      const end = octets.indexOf(10, at)
+      const line = end < 0 ? undefined : decode(octets.subarray(at, end))
+      if (!line) return at
+      if (at === 0 && (line[0] !== 'postern-fetch' || line[1] !== 1)) return 0
+      if (at > 0) this.#take(line)
+      at = end + 1
+    }
+  }
+
+  /** What is remembered of a remote folder. */
+  folder(path: string): FolderMemory | undefined {
+    return this.#folders.get(path)
+  }
+
+  /** All remote folders. */
+  folders(): FolderMemory[] {
+    return [...this.#folders.values()]
+  }
+
+  /**
+   * Begins to remember a folder; what was known of it before is forgotten, and what is handed in known instead: all
+   * of it, or, after a crash, nothing of it.
+   */
+  async begin(
+    { path, validity, local, localValidity }: Beginning,
+    known: readonly (readonly [uid: number, known: Known])[] = [],
+  ): Promise<FolderMemory> {
+    const id = this.#folders.get(path)?.id ?? this.#byId.size + 1
+    const line: Line = ['folder', id, path, validity, local, localValidity]
+    if (known.length === 0) this.#add(line)
+    else {
+      this.#take(line)
+      const folder = this.#folders.get(path) as FolderMemory
+      for (const [uid, each] of known) folder.known.set(uid, each)
+      await this.#rewrite()
+    }
+    return this.#folders.get(path) as FolderMemory
+  }
+
+  async #rewrite(): Promise<void> {
+    if (this.#fd < 0) return
+    const whole = this.#snapshot()
+    await writeAtomic(this.path, whole)
+    closeSync(this.#fd)
+    this.#fd = openSync(this.path, 'a', 0o600)
+    this.#size = whole.length
+    this.#dirty = false
+  }
+
+  /** Notes what is about to be stored; on disk when this returns. */
+  async intend(folder: FolderMemory, messages: readonly Intended[]): Promise<void> {
+    this.#add(['intend', folder.id, messages.map(({ uid, unique, key, flags }) => [uid, unique, key, flags])])
+    await this.sync()
+  }
+
+  /** Notes local UIDs of messages that were intended. */
+  got(folder: FolderMemory, messages: readonly (readonly [uid: number, local: number])[]): void {
+    if (messages.length > 0) this.#add(['got', folder.id, messages])
+  }
+
+  /** Notes messages that are here without having been stored just now. */
+  know(folder: FolderMemory, messages: readonly (readonly [uid: number, known: Known])[]): void {
+    for (let at = 0; at < messages.length; at += 1_000) {
+      const some = messages.slice(at, at + 1_000)
+      this.#add(['known', folder.id, some.map(([uid, { local, key, flags }]) => [uid, local, key, flags])])
+    }
+  }
+
+  /** Notes flags as the remote has them. */
+  flags(folder: FolderMemory, messages: readonly (readonly [uid: number, flags: string])[]): void {
+    if (messages.length > 0) this.#add(['flags', folder.id, messages])
+  }
+
+  /** Forgets messages that are gone at the remote. */
+  gone(folder: FolderMemory, uids: readonly number[]): void {
+    if (uids.length > 0) this.#add(['gone', folder.id, uids])
+  }
+
+  /** Notes where a pass over a folder has come to. */
+  pass(folder: FolderMemory, now: PassEnd): void {
+    const line = passLine(folder.id, now)
+    if (JSON.stringify(line) !== JSON.stringify(passLine(folder.id, folder))) this.#add(line)
+  }
+
+  /** Where a message with a provider's id is known from. */
+  byId(id: string): { readonly folder: FolderMemory; readonly uid: number } | undefined {
+    const found = this.#ids.get(id)
+    const folder = found && this.#byId.get(found.folder)
+    return folder?.known.has(found?.uid ?? 0) ? { folder, uid: found?.uid ?? 0 } : undefined
+  }
+
+  /** Notes where messages with these ids are. */
+  ids(entries: readonly (readonly [id: string, folder: number, uid: number])[]): void {
+    if (entries.length > 0) this.#add(['ids', entries])
+  }
+
+  /** Credentials that were refused the last time; undefined when they were taken. */
+  get refused(): { readonly fingerprint: string; readonly said: string } | undefined {
+    return this.#refused
+  }
+
+  /** Notes the outcome of a login; on disk when this returns. */
+  async login(fingerprint: string, said: string): Promise<void> {
+    if (said === '' && !this.#refused) return
+    this.#add(['login', fingerprint, said])
+    await this.sync()
+  }
+
+  /** Octets fetched on a day (`2026-03-15`). */
+  spent(date: string): number {
+    return this.#day.date === date ? this.#day.octets : 0
+  }
+
+  /** Notes that octets were fetched. */
+  spend(date: string, octets: number): void {
+    this.#add(['day', date, this.spent(date) + octets])
+  }
+
+  /** Brings everything noted so far to disk. */
+  async sync(): Promise<void> {
+    if (!this.#dirty) return
+    this.#dirty = false
+    await datasync(this.#fd)
+  }
+
+  /** Ends it; a file that is mostly outdated is written anew. */
+  async close(): Promise<void> {
+    if (this.#fd < 0) return
+    if (this.#size > 65_536 && this.#snapshot().length < this.#size / 2) await this.#rewrite()
+    await this.sync()
+    closeSync(this.#fd)
+    this.#fd = -1
+  }
+
+  #add(line: Line): void {
+    this.#take(line)
+    if (this.#fd < 0) return
+    const octets = encode(line)
+    writeAllSync(this.#fd, octets)
+    this.#size += octets.length
+    this.#dirty = true
+  }
+
+  #take([kind, ...rest]: Line): void {
+    if (kind === 'folder') this.#takeFolder(rest as [number, string, string, string, number])
+    else if (kind === 'login') {
+      const [fingerprint, said] = rest as [string, string]
+      this.#refused = said === '' ? undefined : { fingerprint, said }
+    } else if (kind === 'day') {
+      const [date, octets] = rest as [string, number]
+      this.#day = { date, octets, first: this.#day.first || date }
+    } else if (kind === 'ids') {
+      for (const [id, folder, uid] of rest[0] as [string, number, number][])
+        this.#ids.set(id, { folder, uid })
+    } else {
+      const folder = this.#byId.get(rest[0] as number)
+      if (folder) takeInto(folder, kind, rest.slice(1))
+    }
+  }
+
+  #takeFolder([id, path, validity, local, localValidity]: [number, string, string, string, number]): void {
+    const folder: FolderMemory = {
+      id,
+      path,
+      validity,
+      local,
+      localValidity,
+      known: new Map(),
+      pending: new Map(),
+      floor: 0,
+      uidNext: 0,
+      messages: 0,
+      modseq: undefined,
+      localNext: 0,
+    }
+    this.#folders.set(path, folder)
+    this.#byId.set(id, folder)
+  }
+
+  #snapshot(): Buffer {
+    const parts = [encode(['postern-fetch', 1, this.account])]
+    const add = (line: Line) => void parts.push(encode(line))
+    if (this.#refused) add(['login', this.#refused.fingerprint, this.#refused.said])
+    if (this.#day.date !== '') add(['day', this.#day.date, this.#day.octets])
+    for (const folder of this.#folders.values()) {
+      const { id, path, validity, local, localValidity, known, pending } = folder
+      add(['folder', id, path, validity, local, localValidity])
+      const rows = [...known].map(([uid, each]) => [uid, each.local, each.key, each.flags])
+      for (let at = 0; at < rows.length; at += 1_000) add(['known', id, rows.slice(at, at + 1_000)])
+      const waiting = [...pending.values()].map(({ uid, unique, key, flags }) => [uid, unique, key, flags])
+      if (waiting.length > 0) add(['intend', id, waiting])
+      add(passLine(id, folder))
+    }
+    const ids = [...this.#ids].map(([id, { folder, uid }]) => [id, folder, uid])
+    for (let at = 0; at < ids.length; at += 1_000) add(['ids', ids.slice(at, at + 1_000)])
+    return Buffer.concat(parts)
+  }
+}
+
+function takeInto(folder: FolderMemory, kind: string, rest: readonly unknown[]): void {
+  const { known, pending } = folder
+  if (kind === 'intend')
+    for (const [uid, unique, key, flags] of rest[0] as [number, string, string, string][])
+      pending.set(uid, { uid, unique, key, flags })
+  else if (kind === 'got')
+    for (const [uid, local] of rest[0] as [number, number][]) {
+      const { key = '', flags = '' } = pending.get(uid) ?? {}
+      pending.delete(uid)
+      known.set(uid, { local, key, flags })
+    }
+  else if (kind === 'known')
+    for (const [uid, local, key, flags] of rest[0] as [number, number, string, string][])
+      known.set(uid, { local, key, flags })
+  else if (kind === 'flags')
+    for (const [uid, flags] of rest[0] as [number, string][]) {
+      const old = known.get(uid)
+      if (old) known.set(uid, { ...old, flags })
+    }
+  else if (kind === 'gone') for (const uid of rest[0] as number[]) known.delete(uid)
+  else if (kind === 'pass') {
+    const [floor, uidNext, messages, modseq, localNext] = rest as [number, number, number, string, number]
+    const end: PassEnd = { floor, uidNext, messages, modseq: modseq === '' ? undefined : modseq, localNext }
+    Object.assign(folder, end)
+    // What was intended by a pass that ended without getting it is asked for again by the next, if it is there.
+    for (const uid of pending.keys()) if (uid <= floor) pending.delete(uid)
+  }
+}
+
+function passLine(id: number, { floor, uidNext, messages, modseq, localNext }: PassEnd): Line {
+  return ['pass', id, floor, uidNext, messages, modseq ?? '', localNext]
+}
+
+function encode(line: Line): Buffer {
+  const text = JSON.stringify(line)
+  return Buffer.from(`${crc32(text).toString(16).padStart(8, '0')} ${text}\n`)
+}
+
+function decode(octets: Buffer): Line | undefined {
+  const text = octets.toString('utf8', 9)
+  if (octets.length < 10 || octets[8] !== 0x20) return undefined
+  if (crc32(text) !== Number.parseInt(octets.toString('latin1', 0, 8), 16)) return undefined
+  return JSON.parse(text) as Line
+}
+
+function readOrNothing(path: string): Buffer {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    if (isMissing(error)) return Buffer.alloc(0)
+    throw error
+  }
+}

@@ -1,0 +1,136 @@
+/** Where fetched mail goes: the folders of one user's Maildir. */
+import { existsSync } from 'node:fs'
+import { basename } from 'node:path'
+import { setImmediate as yielding } from 'node:timers/promises'
+import { Account } from '../mailbox/account.js'
+import type { Mailbox } from '../mailbox/mailbox.js'
+import { MailboxGone } from '../mailbox/state.js'
+import { withSizes } from '../maildir/name.js'
+import type { Log } from '../sys/log.js'
+import { type Candidate, keyOf } from './identity.js'
+
+/** A message to be stored. */
+export interface Incoming {
+  readonly octets: Buffer
+  readonly flags: readonly string[]
+  readonly date: number | undefined
+}
+
+/** As much of a message as its header may be long, to find it again. */
+const headSize = 65_536
+
+export class Target {
+  readonly #maildir: string
+  readonly #log: Log
+  readonly #open = new Map<string, Mailbox>()
+  #account: Promise<Account> | undefined
+
+  /** @param maildir HOME/Maildir; opened when it is needed, and made when there is something for it */
+  constructor(maildir: string, log: Log) {
+    this.#maildir = maildir
+    this.#log = log
+  }
+
+  /** The user's mail. */
+  account(): Promise<Account> {
+    this.#account ??= Account.open(this.#maildir, { log: this.#log })
+    return this.#account
+  }
+
+  /** A mailbox as it is on disk now; undefined where there is none. */
+  async find(name: string): Promise<Mailbox | undefined> {
+    if (!this.#account && !existsSync(this.#maildir)) return undefined
+    const account = await this.account()
+    if (!account.has(name)) return undefined
+    const known = this.#open.get(name)
+    try {
+      await known?.refresh()
+    } catch (error) {
+      // Another one stands in its place.
+      if (!(error instanceof MailboxGone)) throw error
+      known?.close()
+      this.#open.delete(name)
+    }
+    if (known && this.#open.has(name)) return known
+    const mailbox = await account.open(name)
+    this.#open.set(name, mailbox)
+    return mailbox
+  }
+
+  /** The same; one that is not there is made, and subscribed. */
+  async make(name: string): Promise<Mailbox> {
+    const found = await this.find(name)
+    if (found) return found
+    this.#open.get(name)?.close()
+    this.#open.delete(name)
+    const account = await this.account()
+    if (!account.has(name)) await account.create(name)
+    await account.subscribe(name)
+    return (await this.find(name)) as Mailbox
+  }
+
+  /**
+   * Stores messages, all or none; on disk with their UIDs when this returns.
+   *
+   * @param intend is told the unique parts of the file names before any of them is there
+   * @returns their UIDs
+   */
+  async place(
+    mailbox: Mailbox,
+    messages: readonly Incoming[],
+    intend: (uniques: string[]) => Promise<void>,
+  ): Promise<number[]> {
+    const deliveries = await Promise.all(messages.map(() => mailbox.begin()))
+    try {
+      await Promise.all(
+        deliveries.map(async (delivery, i) => {
+          const { octets, date } = messages[i] as Incoming
+          await delivery.write(octets)
+          await delivery.sync(date)
+        }),
+      )
+      const uniques = deliveries.map(({ temporary, storedSize, size }) =>
+        withSizes(basename(temporary), storedSize, size),
+      )
+      await intend(uniques)
+      return await mailbox.append(
+        deliveries.map((delivery, i) => {
+          const { flags, date } = messages[i] as Incoming
+          return { delivery, flags, ...(date !== undefined && { date }) }
+        }),
+      )
+    } catch (error) {
+      await Promise.all(deliveries.map(delivery => delivery.abort()))
+      throw error
+    }
+  }
+
+  /** What identifies each message of a mailbox from a UID up, but for those that are known. */
+  async identify(mailbox: Mailbox, from = 0, known: ReadonlySet<number> = new Set()): Promise<Candidate[]> {
+    const found: Candidate[] = []
+    let until = performance.now() + 8
+    for (const uid of mailbox.uids.slice()) {
+      if (uid < from || known.has(uid)) continue
+      const head = mailbox.read(uid, headSize)
+      const size = mailbox.size(uid)
+      if (head && size !== undefined) found.push({ key: keyOf(head, size, mailbox.date(uid)), local: uid })
+      if (performance.now() < until) continue
+      await yielding()
+      until = performance.now() + 8
+    }
+    return found
+  }
+
+  /** Moves messages to Trash; those that are not there any more are passed over. @returns how many */
+  async trash(mailbox: Mailbox, uids: readonly number[]): Promise<number> {
+    const present = uids.filter(uid => mailbox.message(uid) !== undefined)
+    if (present.length === 0 || mailbox.name === 'Trash') return 0
+    const { sources } = await mailbox.move(present, await this.make('Trash'))
+    return sources.length
+  }
+
+  async close(): Promise<void> {
+    for (const mailbox of this.#open.values()) mailbox.close()
+    await (await this.#account)?.close()
+  }
+}

@@ -1,0 +1,142 @@
+/** The socket to a provider's IMAP server, behind the gate: what a client library writes goes through it or nowhere. */
+import { connect as connectPlain, type Socket } from 'node:net'
+import { Duplex } from 'node:stream'
+import { connect as connectTls, type SecureContext, TLSSocket } from 'node:tls'
+import { Gate } from './gate.js'
+import { ServerLines } from './lines.js'
+
+/** Sees what goes over the connection: octets as they are sent, and the server's lines without their literals. */
+export interface Witness {
+  sent(octets: Buffer): void
+  answered(line: string): void
+}
+
+/** A stream that a client takes for its socket. */
+export class GatedSocket extends Duplex {
+  readonly #socket: Socket
+  readonly #gate: Gate
+  readonly #witness: Witness | undefined
+  readonly #lines: ServerLines
+  #detached = false
+
+  constructor(socket: Socket, gate: Gate, witness?: Witness) {
+    super({ allowHalfOpen: false })
+    this.#socket = socket
+    this.#gate = gate
+    this.#witness = witness
+    this.#lines = new ServerLines(line => this.#answered(line))
+    socket.on('data', this.#onData)
+    socket.on('end', this.#onEnd)
+    socket.on('close', this.#onClose)
+    socket.on('error', this.#onError)
+    socket.on('timeout', this.#onTimeout)
+  }
+
+  /** Octets received so far, TLS taken away. */
+  get received(): number {
+    return this.#socket.bytesRead
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    try {
+      this.#lines.push(chunk)
+    } catch (error) {
+      this.destroy(error as Error)
+      return
+    }
+    if (!this.push(chunk)) this.#socket.pause()
+  }
+  readonly #onEnd = (): void => void this.push(null)
+  readonly #onClose = (): void => void this.destroy()
+  readonly #onError = (error: Error): void => void this.destroy(error)
+  readonly #onTimeout = (): void => void this.emit('timeout')
+
+  #answered(line: string): void {
+    this.#witness?.answered(line)
+    this.#send(this.#gate.answered(line))
+  }
+
+  #send(octets: Buffer, done?: (error?: Error | null) => void): void {
+    if (octets.length === 0) return done?.()
+    this.#witness?.sent(octets)
+    this.#socket.write(octets, done)
+  }
+
+  override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
+    let octets: Buffer
+    try {
+      octets = this.#gate.push(chunk)
+    } catch (error) {
+      done(error as Error)
+      return
+    }
+    this.#send(octets, done)
+  }
+
+  override _read(): void {
+    if (!this.#detached) this.#socket.resume()
+  }
+
+  override _destroy(error: Error | null, done: (error: Error | null) => void): void {
+    if (!this.#detached) this.#socket.destroy()
+    done(error)
+  }
+
+  /** Lets go of the socket below, for TLS to be put on it. */
+  detach(): Socket {
+    this.#detached = true
+    const socket = this.#socket
+    socket.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose)
+    socket.off('error', this.#onError).off('timeout', this.#onTimeout)
+    return socket
+  }
+
+  setTimeout(time: number): this {
+    this.#socket.setTimeout(time)
+    return this
+  }
+
+  setKeepAlive(enable?: boolean, delay?: number): this {
+    this.#socket.setKeepAlive(enable, delay)
+    return this
+  }
+
+  /** @returns null where there is no TLS */
+  getCipher(): { name: string; standardName: string; version: string } | null {
+    return this.#socket instanceof TLSSocket ? this.#socket.getCipher() : null
+  }
+
+  get authorized(): boolean {
+    return this.#socket instanceof TLSSocket && this.#socket.authorized
+  }
+}
+
+export interface TransportOptions {
+  readonly host: string
+  readonly port: number
+  /** Whose certificates are believed. */
+  readonly trust: SecureContext
+  readonly witness?: Witness | undefined
+}
+
+/** Opens gated sockets: in the shape that the client library wants its connections in. */
+export function gatedTransport({ host, port, trust, witness }: TransportOptions) {
+  const gate = new Gate()
+  const identity = { servername: /^[\d.]+$|:/.test(host) ? '' : host, secureContext: trust }
+  return {
+    connect({ secure }: { secure: boolean }, onConnect: () => void): GatedSocket {
+      const socket = secure
+        ? connectTls({ host, port, ...identity }, onConnect)
+        : connectPlain({ host, port, noDelay: true }, onConnect)
+      return new GatedSocket(socket, gate, witness)
+    },
+    upgrade(plain: Duplex, _options: unknown, onSecure: () => void): GatedSocket {
+      if (!(plain instanceof GatedSocket)) throw new TypeError('this is no socket of ours')
+      return new GatedSocket(
+        connectTls({ socket: plain.detach(), host, ...identity }, onSecure),
+        gate,
+        witness,
+      )
+    },
+  }
+}
