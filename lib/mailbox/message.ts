@@ -1,6 +1,6 @@
 /** The octets of a message, its sizes and its date, whatever its file is called by now. */
 import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
-import { pathOf, sizeIn, storedSizeIn, uniqueOf } from '../maildir/name.js'
+import { parseName, pathOf, uniqueOf } from '../maildir/name.js'
 import { wireSize } from '../message/wire.js'
 import { isMissing } from '../sys/error.js'
 import type { State } from './state.js'
@@ -29,10 +29,7 @@ export function readMessage(state: State, uid: number, limit = Number.POSITIVE_I
         filled += count
       }
       const all = octets.subarray(0, filled)
-      if (limit >= size && state.table.sizes[row] === unknownSize) {
-        state.table.sizes[row] = wireSize(all)
-        state.learned++
-      }
+      if (limit >= size && state.table.sizes[row] === unknownSize) state.table.sizes[row] = wireSize(all)
       return all
     } finally {
       closeSync(fd)
@@ -46,12 +43,11 @@ export function sizeOf(state: State, uid: number): number | undefined {
   const row = table.find(uid)
   if (row < 0) return undefined
   if (table.sizes[row] !== unknownSize) return table.sizes[row]
-  const name = table.names[row]!
-  const [size, storedSize] = [sizeIn(name), storedSizeIn(name)]
-  if (size !== undefined && storedSize !== undefined && table.storedSizes[row] === unknownSize) {
-    table.storedSizes[row] = storedSize
-    table.sizes[row] = size
-    return size
+  const said = parseName(table.names[row]!)
+  if (said.size !== undefined && said.storedSize !== undefined && table.storedSizes[row] === unknownSize) {
+    table.storedSizes[row] = said.storedSize
+    table.sizes[row] = said.size
+    return said.size
   }
   readMessage(state, uid)
   const again = table.find(uid)
@@ -98,11 +94,10 @@ function look(state: State, uid: number): void {
 /** What stat says is true; if the name says otherwise, its sizes are not believed. */
 function noteStat(state: State, row: number, octets: number, mtimeMs: number): void {
   const { table } = state
-  if (Number.isNaN(table.dates[row])) state.learned++
   table.dates[row] = Math.floor(mtimeMs / 1000) * 1000
   if (table.storedSizes[row] !== octets) {
-    const name = table.names[row]!
-    table.sizes[row] = storedSizeIn(name) === octets ? (sizeIn(name) ?? unknownSize) : unknownSize
+    const said = parseName(table.names[row]!)
+    table.sizes[row] = said.storedSize === octets && said.size !== undefined ? said.size : unknownSize
     table.storedSizes[row] = octets
   }
 }

@@ -26,8 +26,7 @@ export function load(state: State): void {
     return
   }
   const { meta } = snapshot.snapshot
-  const isSame = state.list.resume(meta.list, snapshot.snapshot)
-  if (!isSame) {
+  if (!state.list.resume(meta.list, snapshot.snapshot)) {
     if (state.list.read() === 'missing') state.list.restoreAll(meta.list, snapshot.snapshot)
     if (state.list.validity !== meta.validity) {
       state.gone.reset(state.nextModseq())
@@ -37,9 +36,9 @@ export function load(state: State): void {
   }
   fill(state, snapshot.snapshot)
   forgetDead(state, meta.next)
-  if (!isSame) state.reconcile()
+  state.reconcile()
   for (const record of snapshot.records) replay(state, record)
-  forgetForetold(state)
+  forgetListed(state, uid => state.foretold.get(uid) === isGone)
   state.loaded = true
 }
 
@@ -83,12 +82,6 @@ function forgetListed(state: State, isDead: (uid: number) => boolean): void {
   for (const [unique, uid] of [...state.list.uids]) if (isDead(uid)) state.list.forget(unique, uid)
 }
 
-/** Lines of messages that came and went unseen. */
-function forgetForetold(state: State): void {
-  const gone = new Set([...state.foretold].filter(([, modseq]) => modseq === isGone).map(([uid]) => uid))
-  if (gone.size > 0) forgetListed(state, uid => gone.has(uid))
-}
-
 /** Listed below what the snapshot knows as next, and not in it: messages that were gone by then. */
 function forgetDead(state: State, next: number): void {
   const { table, list } = state
@@ -101,7 +94,8 @@ export function catchUpJournal(state: State): void {
   const records = state.journal.read()
   if (records) {
     for (const record of records) replay(state, record)
-    forgetForetold(state)
+    if ([...state.foretold.values()].includes(isGone))
+      forgetListed(state, uid => state.foretold.get(uid) === isGone)
     return
   }
   const found = readWithJournal(state)
@@ -209,7 +203,6 @@ export async function snapshot(state: State): Promise<void> {
   })
   next.start()
   state.wantsSnapshot = false
-  state.learned = 0
 }
 
 function timeOf(directory: Directory): string {

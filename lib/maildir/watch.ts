@@ -15,9 +15,14 @@ const pollWithout = 1_000
 /**
  * Calls `changed` after something changed in the Maildir, and now and then without a reason.
  *
+ * @param ours whether an event was caused by this very process and tells nothing new
  * @returns ends the watch
  */
-export function watchMaildir(maildir: string, changed: () => void): () => void {
+export function watchMaildir(
+  maildir: string,
+  changed: () => void,
+  ours: (entry: string) => boolean = () => false,
+): () => void {
   let timer: NodeJS.Timeout | undefined
   const soon = () => {
     timer ??= setTimeout(() => {
@@ -25,7 +30,7 @@ export function watchMaildir(maildir: string, changed: () => void): () => void {
       changed()
     }, settle).unref()
   }
-  const watchers = ['new', 'cur'].map(part => start(`${maildir}/${part}`, soon))
+  const watchers = ['new', 'cur'].map(part => start(`${maildir}/${part}`, soon, ours))
   const poll = setInterval(changed, watchers.includes(undefined) ? pollWithout : pollEvery).unref()
   return () => {
     clearTimeout(timer)
@@ -34,10 +39,11 @@ export function watchMaildir(maildir: string, changed: () => void): () => void {
   }
 }
 
-function start(path: string, soon: () => void): FSWatcher | undefined {
+function start(path: string, soon: () => void, ours: (entry: string) => boolean): FSWatcher | undefined {
   try {
-    // Only names count: an event of another kind is a file that was written to or stamped.
-    const watcher = watch(path, { persistent: false }, event => event === 'rename' && soon())
+    const watcher = watch(path, { persistent: false, encoding: 'latin1' as BufferEncoding }, (_, entry) => {
+      if (entry === null || !ours(entry)) soon()
+    })
     // The directory is gone, or the queue overflowed: looking is the answer to both.
     watcher.on('error', soon)
     return watcher

@@ -42,22 +42,12 @@ export class IncomingMessage implements Incoming {
   readonly #message: Relayed
   readonly #open: (head: Head) => Promise<Carrier[]>
   readonly #reader = new HeadReader()
-  readonly #ended: (head: Head, fates: readonly Fate[]) => Promise<void>
-  #head: Head | undefined
   #carriers: Carrier[] | undefined
 
-  /**
-   * @param open called with the header as it came, once it is there @throws MailError to refuse the message
-   * @param ended called when all is done that the sender is told of; must not throw
-   */
-  constructor(
-    message: Relayed,
-    open: (head: Head) => Promise<Carrier[]>,
-    ended: (head: Head, fates: readonly Fate[]) => Promise<void> = async () => {},
-  ) {
+  /** @param open called with the header as it came, once it is there @throws MailError to refuse the message */
+  constructor(message: Relayed, open: (head: Head) => Promise<Carrier[]>) {
     this.#message = message
     this.#open = open
-    this.#ended = ended
   }
 
   get id(): string {
@@ -76,9 +66,7 @@ export class IncomingMessage implements Incoming {
     // What goes out goes first: a failure at the end can be undone here, and not in the queue.
     for (const carrier of carriers) await carrier.prepare?.()
     for (const carrier of [...carriers].reverse()) await carrier.commit()
-    const fates = this.#message.envelope.recipients.map((): Fate => 'accepted')
-    if (this.#head) await this.#ended(this.#head, fates)
-    return fates
+    return this.#message.envelope.recipients.map(() => 'accepted')
   }
 
   async abort(): Promise<void> {
@@ -89,7 +77,6 @@ export class IncomingMessage implements Incoming {
   async #begin(head: Head): Promise<void> {
     if (head.count('received') > mostHops)
       throw new SmtpError(554, '5.4.6', 'The message has passed too many servers: it goes in circles')
-    this.#head = head
     this.#carriers = await this.#open(head)
     for (const octets of head.rewrite(this.#lines(head), field => dropped.has(field.key)))
       await this.#pass(octets)

@@ -8,17 +8,13 @@ import { formatName, parseName } from '../auth/name.js'
 import type { User } from '../auth/users.js'
 import type { Head } from '../message/head.js'
 import { newIdentifier } from '../queue/entry.js'
-import { wantsSuccess } from '../smtp/dsn.js'
-import { nullPath, type Path } from '../smtp/path.js'
+import type { Path } from '../smtp/path.js'
 import { SmtpError } from '../smtp/reply.js'
-import type { Backend, Envelope, Exchange, Fate, Incoming, Peer, Recipient } from '../smtp/session.js'
-import { describe } from '../sys/error.js'
+import type { Backend, Envelope, Exchange, Incoming, Peer, Recipient } from '../smtp/session.js'
 import type { Log } from '../sys/log.js'
 import type { Networks } from '../sys/sockets.js'
 import { authenticate, mechanisms } from '../wire/sasl.js'
 import { type Carrier, IncomingMessage, type Relayed } from './incoming.js'
-import type { MessageRate } from './smtp-rate.js'
-import { headOf, successReport } from './smtp-report.js'
 
 /** Follows addresses; lib/auth's Aliases does. */
 export interface Directory {
@@ -44,8 +40,6 @@ export interface SubmissionOptions {
   readonly allowsRecipient?: (address: string) => boolean
   /** Addresses that the configuration lets a user send as, besides the user's own and its aliases. */
   readonly mayAlsoSendAs?: (user: User, address: string) => boolean
-  /** How many messages a login may send; as many as it likes unless given. */
-  readonly rate?: MessageRate
   /** Local delivery. */
   readonly deliver: (recipients: readonly Local[], message: Relayed, head: Head) => Promise<Carrier>
   /** The way out to other domains; there is none unless given. */
@@ -97,7 +91,6 @@ export class Submission implements Backend<User> {
     const { allowsSender, mayAlsoSendAs } = this.#options
     const address = this.#complete(sender)
     if (login) {
-      this.#checkRate(login)
       if (sender.address === '' || this.#owns(login, sender) || mayAlsoSendAs?.(login, address)) return
       throw new SmtpError(553, '5.7.1', `${login.name} may not send as ${address}`)
     }
@@ -119,12 +112,8 @@ export class Submission implements Backend<User> {
   }
 
   async begin(peer: Peer, login: User | undefined, envelope: Envelope): Promise<Incoming> {
-    const { hostname, clock = Date.now, protocol, rate } = this.#options
+    const { hostname, clock = Date.now, protocol } = this.#options
     const now = clock()
-    if (login) {
-      this.#checkRate(login)
-      rate?.count(login.name, now)
-    }
     const known = login !== undefined || this.#options.trusted.has(peer.address)
     const { users, outside } = this.#destinations(envelope)
     const message: Relayed = {
@@ -139,57 +128,7 @@ export class Submission implements Backend<User> {
       complete: known && protocol === 'smtp',
       alone: envelope.recipients.length === 1 && users.length + outside.length === 1,
     }
-    return new IncomingMessage(
-      message,
-      head => this.#open(message, head, users, outside),
-      (head, fates) => this.#report(message, head, fates),
-    )
-  }
-
-  /**
-   * Tells the sender what was put into mailboxes, where that was asked for. What goes out is reported on its way.
-   * A stranger's sender may be forged: reports for it go to our own domains only.
-   */
-  async #report(message: Relayed, head: Head, fates: readonly Fate[]): Promise<void> {
-    const { envelope, sender, peer, login, now } = message
-    const delivered = envelope.recipients.filter(
-      (recipient, i) =>
-        wantsSuccess(recipient.parameters) &&
-        fates[i] === 'accepted' &&
-        this.#expand(recipient).remote.length === 0,
-    )
-    if (sender === '' || delivered.length === 0) return
-    const { relay, directory, log } = this.#options
-    const to: Recipient = { path: envelope.sender, parameters: new Map([['NOTIFY', 'NEVER']]) }
-    const ours = directory.isOurs(domainOf(sender))
-    if (!ours && !(relay && this.#mayRelay(peer, login))) return
-    const report: Relayed = {
-      ...message,
-      id: newIdentifier(now),
-      login: undefined,
-      envelope: {
-        sender: nullPath,
-        parameters: new Map(),
-        recipients: [to],
-        declaredSize: 0,
-        utf8: envelope.utf8,
-      },
-      sender: '',
-      complete: false,
-      alone: true,
-    }
-    try {
-      const octets = successReport(message, head, delivered)
-      const { users, outside } = this.#destinations(report.envelope)
-      for (const carrier of await this.#open(report, headOf(octets), users, outside)) {
-        await carrier.write(octets)
-        await carrier.commit()
-      }
-      log.info('report', { message: report.id, about: message.id, kind: 'success', to: sender })
-    } catch (error) {
-      // The message itself is where it should be: that is not undone for want of a report.
-      log.warning('report-failed', { about: message.id, to: sender, reason: describe(error) })
-    }
+    return new IncomingMessage(message, head => this.#open(message, head, users, outside))
   }
 
   async #open(
@@ -208,12 +147,6 @@ export class Submission implements Backend<User> {
       for (const carrier of carriers) await carrier.abort()
       throw error
     }
-  }
-
-  #checkRate({ name }: User): void {
-    const { rate, clock = Date.now } = this.#options
-    if (rate && !rate.allows(name, clock()))
-      throw new SmtpError(451, '4.7.1', `${name} has sent too many messages in a minute; try again soon`)
   }
 
   #verifier({ address, secure, session }: Peer) {
@@ -265,17 +198,13 @@ export class Submission implements Backend<User> {
     throw new SmtpError(550, '5.1.1', `There is no mailbox <${address}> here`)
   }
 
-  #expand(recipient: Recipient): Expansion {
-    const { directory } = this.#options
-    return this.#expansions.get(recipient) ?? directory.expand(this.#complete(recipient.path))
-  }
-
   /** Everybody once, however many addresses and lists lead there. */
   #destinations(envelope: Envelope): { users: Local[]; outside: Outside[] } {
     const users = new Map<string, Local>()
     const outside = new Map<string, Outside>()
     for (const recipient of envelope.recipients) {
-      const expansion = this.#expand(recipient)
+      const { directory } = this.#options
+      const expansion = this.#expansions.get(recipient) ?? directory.expand(this.#complete(recipient.path))
       for (const local of expansion.users) if (!users.has(local.user.name)) users.set(local.user.name, local)
       for (const address of expansion.remote)
         if (!outside.has(address)) outside.set(address, { address, recipient })

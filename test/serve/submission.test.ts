@@ -36,8 +36,7 @@ function stored(running: Running, user: string): Stored[] {
   const directory = join(running.maildir(user), 'new')
   let names: string[] = []
   try {
-    // By time: the microseconds in a name are not padded.
-    names = readdirSync(directory).sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
+    names = readdirSync(directory).sort()
   } catch {
     // Nobody ever delivered there.
   }
