@@ -172,7 +172,7 @@ async function changeEntry(
       try {
         await act(claimed)
       } finally {
-        claimed.release()
+        await claimed.release()
       }
       return true
     }

@@ -54,11 +54,14 @@ export function scheduleOf({ queue }: Config): Schedule {
 function smarthostOf(settings: SmarthostConfig, { host, port }: { host: string; port: number }): Smarthost {
   const { user, from, messages_per_day: messagesPerDay, ca, concurrency } = settings
   const login = loginOf(settings)
+  const tls = settings.tls ?? defaultTls(host, port)
   return {
     host,
     port,
-    tls: settings.tls ?? defaultTls(host, port),
-    trust: ca === undefined ? systemTrust() : trustIn(ca),
+    tls,
+    ...(tls === 'required' || tls === 'implicit'
+      ? { trust: ca === undefined ? systemTrust() : trustIn(ca) }
+      : {}),
     concurrency,
     recipientsPerMessage: settings.recipients_per_message,
     ...(user !== undefined && { user }),

@@ -14,7 +14,7 @@ export async function retryAll(config: string): Promise<number> {
       each.state === 'waiting' ? { ...each, due: 0 } : each,
     )
     await claimed.save({ ...envelope, recipients })
-    claimed.release()
+    await claimed.release()
   }
   queue.close()
   return exits.ok

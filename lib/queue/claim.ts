@@ -23,6 +23,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { withDotlock } from '../sys/dotlock.js'
 import { errorCode, isMissing } from '../sys/error.js'
+import { remove } from './files.js'
 
 /** How often a process touches its file, and after how long an untouched one of elsewhere is dead; milliseconds. */
 const touchEvery = 20_000
@@ -55,17 +56,14 @@ export class Claimant {
     return this.#link(path)
   }
 
-  release(path: string): void {
-    try {
-      unlinkSync(path)
-    } catch (error) {
-      if (!isMissing(error)) throw error
-    }
+  /** Lets a claim go; harmless when it is gone. */
+  release(path: string): Promise<void> {
+    return remove(path)
   }
 
   close(): void {
     clearInterval(this.#timer)
-    if (this.#file) this.release(this.#file)
+    if (this.#file) removeNow(this.#file)
     this.#file = undefined
   }
 
@@ -90,6 +88,14 @@ export class Claimant {
     this.#timer = setInterval(() => touch(file), touchEvery).unref()
     this.#file = file
     return file
+  }
+}
+
+function removeNow(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch (error) {
+    if (!isMissing(error)) throw error
   }
 }
 

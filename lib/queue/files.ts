@@ -1,9 +1,9 @@
 /** Where the files of a queue stand, and how they come to be durable and owned by whom they should be. */
 import { statSync } from 'node:fs'
-import { type FileHandle, open, rename, rm } from 'node:fs/promises'
+import { type FileHandle, open, rename, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { syncDirectory, writeAll } from '../sys/atomic.js'
-import { errorCode } from '../sys/error.js'
+import { errorCode, isMissing } from '../sys/error.js'
 
 /** The directories in the queue's own. */
 export const folders = ['mail', 'drop', 'process', 'broken'] as const
@@ -104,7 +104,16 @@ async function syncFile(path: string): Promise<void> {
   }
 }
 
+/** Removes a file, if it is there. (rm(), which could remove directories too, looks first, on the event loop.) */
+export async function remove(path: string): Promise<void> {
+  try {
+    await unlink(path)
+  } catch (error) {
+    if (!isMissing(error)) throw error
+  }
+}
+
 /** Removes what is there, without a word about what is not. */
 export async function removeAll(...paths: readonly string[]): Promise<void> {
-  await Promise.all(paths.map(path => rm(path, { force: true })))
+  await Promise.all(paths.map(remove))
 }

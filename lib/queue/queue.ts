@@ -1,6 +1,6 @@
 /** The queue: a directory that programs put messages into and take them from, with nothing between them but files. */
 import { type FSWatcher, readFileSync, watch as watchDirectory } from 'node:fs'
-import { chmod, chown, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { chmod, chown, mkdir, readdir, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { syncDirectory } from '../sys/atomic.js'
 import { errorCode, exits, isMissing, MailError } from '../sys/error.js'
@@ -16,7 +16,16 @@ import {
   parseEnvelope,
   type Submission,
 } from './entry.js'
-import { type EntryPaths, entryPaths, folders, halfWritten, ownerOf, place, removeAll } from './files.js'
+import {
+  type EntryPaths,
+  entryPaths,
+  folders,
+  halfWritten,
+  ownerOf,
+  place,
+  remove,
+  removeAll,
+} from './files.js'
 
 /** How old a draft or a half-written file must be, untouched, before it counts as left behind; milliseconds. */
 const abandonedAfter = 24 * 60 * 60 * 1000
@@ -134,7 +143,7 @@ export class Queue {
     if (!(await this.#claimant.take(paths.claim))) return 'taken'
     const envelope = this.read(id)
     if (envelope) return new Claimed({ id, envelope }, paths, () => this.#claimant.release(paths.claim))
-    this.#claimant.release(paths.claim)
+    await this.#claimant.release(paths.claim)
     return undefined
   }
 
@@ -145,7 +154,7 @@ export class Queue {
     try {
       await work()
     } finally {
-      this.#claimant.release(claim)
+      await this.#claimant.release(claim)
     }
     return true
   }
@@ -203,8 +212,8 @@ export class Queue {
         if (!present.has(`${id}.message`) || !this.read(id)) await this.#putAside(id, swept.broken)
       } else if (!present.has(`${id}.envelope`)) {
         if (kind === 'message' && (await this.#removeOld(path))) swept.drafts++
-        if (kind === 'dialogue') await rm(path, { force: true })
-        if (kind === 'claim' && isDead(path)) await rm(path, { force: true })
+        if (kind === 'dialogue') await remove(path)
+        if (kind === 'claim' && isDead(path)) await remove(path)
       }
     }
     await this.#sweepDrop()
@@ -219,7 +228,7 @@ export class Queue {
   async #removeOld(path: string): Promise<boolean> {
     const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY }))
     if (this.#clock() - mtimeMs < abandonedAfter) return false
-    await rm(path, { force: true })
+    await remove(path)
     return true
   }
 
@@ -258,7 +267,7 @@ export class Queue {
     const directory = join(this.directory, 'process')
     for (const name of await readdir(directory)) {
       const path = join(directory, name)
-      if (isDead(path)) await rm(path, { force: true })
+      if (isDead(path)) await remove(path)
     }
   }
 }
@@ -268,13 +277,16 @@ export class Claimed {
   readonly id: string
   readonly paths: EntryPaths
   #envelope: Envelope
-  readonly #release: () => void
+  readonly #release: () => Promise<void>
   #released = false
+  /** Where nothing was ever said of a recipient, nothing was recorded. */
+  #hasDialogue: boolean
 
-  constructor(entry: Entry, paths: EntryPaths, release: () => void) {
+  constructor(entry: Entry, paths: EntryPaths, release: () => Promise<void>) {
     this.id = entry.id
     this.#envelope = entry.envelope
     this.paths = paths
+    this.#hasDialogue = entry.envelope.recipients.some(({ said }) => said !== undefined)
     this.#release = release
   }
 
@@ -291,21 +303,22 @@ export class Claimed {
   /** Ends the entry, and lets it go. */
   async remove(): Promise<void> {
     const { envelope, message, dialogue } = this.paths
-    await rm(envelope, { force: true })
+    await remove(envelope)
     await syncDirectory(join(envelope, '..'))
-    await removeAll(message, dialogue)
-    this.release()
+    await (this.#hasDialogue ? removeAll(message, dialogue) : remove(message))
+    await this.release()
   }
 
   record(attempt: Attempt): void {
+    this.#hasDialogue = true
     recordAttempt(this.paths.dialogue, attempt, ownerOf(join(this.paths.envelope, '..')))
   }
 
   /** Lets the entry go; harmless when that was done before. */
-  release(): void {
+  async release(): Promise<void> {
     if (this.#released) return
     this.#released = true
-    this.#release()
+    await this.#release()
   }
 }
 

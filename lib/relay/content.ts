@@ -1,5 +1,5 @@
 /** A stored message as it is sent: its header, perhaps changed, and its body as it stands, never whole in memory. */
-import { closeSync, createReadStream, openSync, readSync } from 'node:fs'
+import { closeSync, createReadStream, fstatSync, openSync, readSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { readHeader } from '../message/header.js'
 import { wireSize } from '../message/wire.js'
@@ -48,12 +48,14 @@ async function* follow(header: Buffer, path: string, from: number): AsyncGenerat
 function readBeginning(path: string): { octets: Buffer; whole: boolean } {
   const fd = openSync(path, 'r')
   try {
+    const { size } = fstatSync(fd)
     let octets: Buffer = Buffer.alloc(0)
     for (let room = small; ; room *= 4) {
-      const more = Buffer.allocUnsafe(room - octets.length)
+      const more = Buffer.allocUnsafe(Math.min(room, size) - octets.length)
       const count = fill(fd, more, octets.length)
-      octets = Buffer.concat([octets, more.subarray(0, count)])
-      if (count < more.length) return { octets, whole: true }
+      octets =
+        octets.length === 0 ? more.subarray(0, count) : Buffer.concat([octets, more.subarray(0, count)])
+      if (octets.length >= size || count < more.length) return { octets, whole: true }
       if (readHeader(octets).bodyStart < octets.length || room >= largestHeader)
         return { octets, whole: false }
     }

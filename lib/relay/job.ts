@@ -127,7 +127,7 @@ export class Job {
         this.#persist(() => (finished ? this.#claimed.remove() : this.#saveIfNeeded())),
       )
     } finally {
-      this.#claimed.release()
+      await this.#claimed.release()
       this.#ended(!finished)
     }
   }

@@ -34,6 +34,8 @@ export interface RelayOptions {
 
 /** How many entries are worked on without a connection at a time. */
 const houseConcurrency = 8
+/** How many entries are under way in all, those that are only being written down among them. */
+const mostJobs = 200
 /** How often the directory is looked through for what no notice came of; milliseconds. */
 const lookEvery = 30_000
 /** How often leftovers are swept up. */
@@ -194,7 +196,7 @@ export class Relay {
     for (let id = this.#agenda.take(now); id !== undefined; id = this.#agenda.take(now)) this.#look(id)
     while (this.#houseActive < houseConcurrency && this.#house.size > 0) this.#startHouse()
     for (const destination of this.#destinations.all())
-      while (destination.mayStart(now)) this.#startSending(destination)
+      while (this.#bench.size < mostJobs && destination.mayStart(now)) this.#startSending(destination)
     this.#destinations.prune()
     this.#setClock(now)
     this.#tellQuiet()
@@ -226,29 +228,33 @@ export class Relay {
     })
   }
 
+  /** The connection is free for the next entry as soon as this one is sent, while that is still being written down. */
   #startSending(destination: Destination): void {
     const id = destination.start() as string
-    void this.#withJob(id, async job => {
-      const mine = job.envelope.recipients.filter(
-        each =>
-          each.state === 'waiting' &&
-          this.#isDue(id, each) &&
-          this.#destinations.of(job.envelope, each) === destination,
-      )
-      if (mine.length === 0) return
-      const { log, clock, random } = this.#options
-      await sendTo(destination, job, mine, {
-        settings: this.#settings,
-        budgets: this.#budgets,
-        log,
-        clock,
-        random,
-      })
-    }).finally(() => {
-      destination.end()
-      this.#noteStatus()
+    let isOver = false
+    const over = () => {
+      if (!isOver) destination.end()
+      isOver = true
       this.#pumpSoon()
+    }
+    void this.#withJob(id, job => this.#send(destination, job).finally(over)).finally(() => {
+      over()
+      this.#noteStatus()
     })
+  }
+
+  async #send(destination: Destination, job: Job): Promise<void> {
+    const { log, clock, random } = this.#options
+    const { envelope, id } = job
+    const mine = envelope.recipients.filter(
+      each =>
+        each.state === 'waiting' &&
+        this.#isDue(id, each) &&
+        this.#destinations.of(envelope, each) === destination,
+    )
+    if (mine.length === 0) return
+    const sending = { settings: this.#settings, budgets: this.#budgets, log, clock, random }
+    await sendTo(destination, job, mine, sending)
   }
 
   /** Works on an entry, if it is there and nobody else has it. Trouble of this machine is logged and tried again. */

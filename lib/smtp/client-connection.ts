@@ -1,7 +1,8 @@
 /** nodemailer's SMTP connection, with what it lacks; no other file knows the package. */
 import type { Socket } from 'node:net'
-import type { Readable } from 'node:stream'
+import { type Readable, Transform } from 'node:stream'
 import SMTPConnection, { type SMTPConnectionOptions, type SMTPEnvelope } from 'nodemailer/lib/smtp-connection'
+import { DotEncoder } from '../wire/dot.js'
 import { type Answer, parseAnswer } from './answer.js'
 
 /** What one message is sent with, as the client takes it. */
@@ -46,11 +47,17 @@ interface Hidden {
     | false
     | undefined
   _sendCommand(text: string, shown?: string): void
+  _responseActions: ((reply: string) => void)[]
+  _actionSMTPStream(reply: string, done: Done): void
+  _createSendStream(done: Done): unknown
 }
+
+type Done = (error: Error | null, reply?: string) => void
 
 /** A connection that is open: parameters for each recipient, and SMTPUTF8 for a header, are our additions. */
 export class ClientConnection extends SMTPConnection {
   #envelope: ClientEnvelope | undefined
+  #isWhole = false
 
   constructor(socket: Socket, options: Omit<SMTPConnectionOptions, 'connection'>) {
     super({ ...options, connection: socket })
@@ -73,6 +80,7 @@ export class ClientConnection extends SMTPConnection {
   /** Sends a message. @returns the reply to it @throws SmtpTrouble */
   transmit(envelope: ClientEnvelope, message: Buffer | Readable): Promise<Answer> {
     this.#envelope = envelope
+    this.#isWhole = Buffer.isBuffer(message)
     this.#hidden._envelope = undefined
     return new Promise((resolve, reject) => {
       this.send(plainEnvelope(envelope), message, (error, info) =>
@@ -105,6 +113,35 @@ export class ClientConnection extends SMTPConnection {
     const utf8 = this.#envelope?.utf8 && /^MAIL FROM:/.test(text) && !/ SMTPUTF8\b/.test(text)
     const base = SMTPConnection.prototype as unknown as Hidden
     base._sendCommand.call(this, utf8 ? `${text} SMTPUTF8` : text, shown)
+  }
+
+  /**
+   * What the message is written to, once the server has asked for it. Ours stuffs dots several times faster than the
+   * base class's, and sends a message that is one buffer by one write.
+   */
+  _createSendStream(done: Done): unknown {
+    const hidden = this.#hidden
+    if (this.options.lmtp)
+      return (SMTPConnection.prototype as unknown as Hidden)._createSendStream.call(this, done)
+    hidden._responseActions.push(reply => hidden._actionSMTPStream(reply, done))
+    const socket = this._socket as Socket
+    const encoder = new DotEncoder()
+    if (this.#isWhole)
+      return {
+        outByteCount: 0,
+        write: (message: Buffer) => socket.write(Buffer.concat([encoder.push(message), encoder.end()])),
+        end: () => {},
+      }
+    const stream = new Transform({
+      transform: (chunk, _encoding, pass) => pass(null, encoder.push(chunk)),
+      flush: pass => pass(null, encoder.end()),
+    })
+    hidden._currentDataStream = stream
+    stream.once('end', () => {
+      hidden._currentDataStream = false
+    })
+    stream.pipe(socket, { end: false })
+    return stream
   }
 
   get #hidden(): Hidden {

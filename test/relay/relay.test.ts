@@ -310,7 +310,7 @@ test('held entries are left alone, and taken up when they are released', async t
   const { held, ...released } = claimed.envelope
   assert.equal(held, 'asked')
   await claimed.save(released)
-  claimed.release()
+  await claimed.release()
   await until(() => sink.received.length === 1)
 })
 
