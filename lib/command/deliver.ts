@@ -1,6 +1,5 @@
 /** mail-deliver: one message from standard input into a Maildir. What it does not need for that is not loaded. */
 import { resolve } from 'node:path'
-import type { LocalRecipient } from '../deliver/deliver.js'
 import { exits, MailError } from '../sys/error.js'
 import { type Command, command } from './options.js'
 
@@ -16,15 +15,43 @@ export const deliver: Command = command({
       argument: 'SENDER',
       help: 'the envelope sender; empty for a bounce',
     },
+    recipient: {
+      type: 'string',
+      short: 'r',
+      argument: 'ADDRESS',
+      help: 'the address it was sent to, as scripts are to see it',
+    },
+    original: {
+      type: 'string',
+      short: 'a',
+      argument: 'ADDRESS',
+      help: 'the address it was sent to first, before other servers changed it',
+    },
     mailbox: { type: 'string', short: 'm', argument: 'FOLDER', help: 'the folder instead of the INBOX' },
+    refuse: {
+      type: 'boolean',
+      short: 'e',
+      help: 'exit with 77 where a script rejects, and send no rejection',
+    },
     maildir: { type: 'string', argument: 'DIR', help: 'this Maildir, without any configuration' },
+    explain: { type: 'boolean', help: 'say what would happen, step by step, and do nothing' },
   },
   run: async ({ values, config }) => {
+    const { user, maildir, mailbox, refuse } = values
     const sender = values.sender === undefined ? undefined : addressOf(values.sender)
-    const recipients = await recipientsOf(values.user, values.maildir, config)
-    if (recipients.length === 0) return
-    const { deliverStdin } = await import('../deliver/stdin.js')
-    await deliverStdin({ sender, recipients, alone: recipients.length === 1 }, values.mailbox)
+    if ((user === undefined) === (maildir === undefined))
+      throw new MailError('say where to deliver: either -d USER or --maildir DIR', { exit: exits.usage })
+    if (user === undefined) {
+      if (values.explain) throw new MailError('--explain goes with -d USER', { exit: exits.usage })
+      await intoMaildir(resolve(maildir as string), mailbox, sender)
+      return exits.ok
+    }
+    const address = values.recipient === undefined ? undefined : addressOf(values.recipient)
+    const original = values.original === undefined ? undefined : addressOf(values.original)
+    const call = { user, config, sender, address, original, mailbox, refuse }
+    if (values.explain) return (await import('./deliver-explain.js')).explainUser(call)
+    await (await import('./deliver-user.js')).deliverToUser(call)
+    return exits.ok
   },
 })
 
@@ -35,21 +62,14 @@ function addressOf(text: string): string {
   throw new MailError(`${JSON.stringify(text)} is no sender address`, { exit: exits.usage })
 }
 
-async function recipientsOf(
-  user: string | undefined,
-  maildir: string | undefined,
-  config: string,
-): Promise<readonly LocalRecipient[]> {
-  if ((user === undefined) === (maildir === undefined))
-    throw new MailError('say where to deliver: either -d USER or --maildir DIR', { exit: exits.usage })
+async function intoMaildir(maildir: string, folder = 'INBOX', sender?: string): Promise<void> {
   const { becomeOwnerOf } = await import('../sys/privileges.js')
-  if (user !== undefined) {
-    const { findRecipients } = await import('./mailboxes.js')
-    const { recipients, owner } = await findRecipients(user, config)
-    if (recipients[0]?.home !== undefined) becomeOwnerOf(recipients[0].home, owner)
-    return recipients
-  }
-  const path = resolve(maildir as string)
-  becomeOwnerOf(path)
-  return [{ name: undefined, maildir: path, home: undefined, detail: undefined }]
+  const { intoFolder, LocalDelivery } = await import('../deliver/deliver.js')
+  const { deliverStdin } = await import('../deliver/stdin.js')
+  const place = intoFolder(folder)
+  becomeOwnerOf(maildir)
+  const recipients = [{ name: undefined, maildir, home: undefined, detail: undefined }]
+  await deliverStdin(sender, async head => [
+    await LocalDelivery.begin({ sender, recipients, alone: true }, head, place),
+  ])
 }

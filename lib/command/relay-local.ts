@@ -1,7 +1,15 @@
 /** Local delivery for the relay: lib/deliver through the aliases, and on to other domains where those lead there. */
 import { createReadStream } from 'node:fs'
-import type { Aliases, Local } from '../auth/aliases.js'
-import { LocalDelivery, recipientOf } from '../deliver/deliver.js'
+import type { Aliases } from '../auth/aliases.js'
+import type { Config } from '../config/load.js'
+import {
+  LocalDelivery,
+  type LocalRecipient,
+  type Outcome,
+  type Placement,
+  recipientOf,
+} from '../deliver/deliver.js'
+import type { Rules } from '../deliver/rules.js'
 import { type Head, HeadReader } from '../message/head.js'
 import type { Draft } from '../queue/draft.js'
 import type { Queue } from '../queue/queue.js'
@@ -9,6 +17,7 @@ import type { DeliverLocally, LocalFate, LocalMessage } from '../relay/local.js'
 import { SmtpError } from '../smtp/reply.js'
 import { describe } from '../sys/error.js'
 import type { Log } from '../sys/log.js'
+import { deliveryRules } from './delivery-rules.js'
 import type { Parts } from './parts.js'
 
 const delivered: LocalFate = {
@@ -26,12 +35,20 @@ const discarded: LocalFate = {
 
 /** Where the addresses of one message lead. */
 interface Destinations {
-  readonly users: readonly Local[]
+  readonly users: readonly LocalRecipient[]
   readonly remote: readonly string[]
 }
 
-export function localDelivery(parts: Pick<Parts, 'aliases'>, queue: Queue, log: Log): DeliverLocally {
+export function localDelivery(
+  parts: Pick<Parts, 'aliases' | 'config'>,
+  queue: Queue,
+  log: Log,
+): DeliverLocally {
+  const rulesNow = rulesOf(parts, log)
   return async message => {
+    const place = rulesNow().place
+    const { aliases } = parts
+    const work = (addresses: readonly string[]) => deliver(message, addresses, { aliases, place, queue, log })
     const fates = new Map<string, LocalFate>()
     const open: string[] = []
     for (const address of message.recipients) {
@@ -40,12 +57,24 @@ export function localDelivery(parts: Pick<Parts, 'aliases'>, queue: Queue, log: 
       else open.push(address)
     }
     // Together they are one file; apart only when it has to be known who is in the way.
-    const together = await deliver(message, open, parts.aliases, queue, log)
-    for (const address of open) {
-      const apart = together.state !== 'delivered' && open.length > 1
-      fates.set(address, apart ? await deliver(message, [address], parts.aliases, queue, log) : together)
+    const together = await work(open)
+    const apart = together instanceof Map ? [] : open
+    if (together instanceof Map) for (const [address, fate] of together) fates.set(address, fate)
+    for (const address of apart) {
+      const alone = open.length > 1 ? await work([address]) : together
+      fates.set(address, alone instanceof Map ? (alone.get(address) ?? delivered) : alone)
     }
     return fates
+  }
+}
+
+/** The rules of the configuration as it is now. */
+function rulesOf(parts: Pick<Parts, 'config'>, log: Log): () => Rules {
+  let known: { readonly config: Config; readonly rules: Rules } | undefined
+  return () => {
+    const { config } = parts
+    if (known?.config !== config) known = { config, rules: deliveryRules(config, log) }
+    return known.rules
   }
 }
 
@@ -61,20 +90,32 @@ function failed(status: string, text: string): LocalFate {
   return { state: 'failed', code: 550, status, text }
 }
 
+/** What delivering stands on. */
+interface Means {
+  readonly aliases: Aliases
+  readonly place: Placement
+  readonly queue: Queue
+  readonly log: Log
+}
+
+/** @returns the fate of each address, or one of all where nobody got it */
 async function deliver(
   message: LocalMessage,
   addresses: readonly string[],
-  aliases: Aliases,
-  queue: Queue,
-  log: Log,
-): Promise<LocalFate> {
-  if (addresses.length === 0) return delivered
-  const destinations = everyone(addresses, aliases)
-  const { users, remote } = destinations
+  { aliases, place, queue, log }: Means,
+): Promise<Map<string, LocalFate> | LocalFate> {
+  const fates = new Map<string, LocalFate>(addresses.map(address => [address, delivered]))
+  if (addresses.length === 0) return fates
+  const { users, remote } = everyone(addresses, aliases)
   try {
     const forward = await prepareForward(message, remote, queue)
     try {
-      if (users.length > 0) await intoMailboxes(message, users)
+      if (users.length > 0) {
+        const { done, refused } = await intoMailboxes(message, users, place)
+        for (const [{ name }, steps] of done)
+          log.info('delivered', { id: message.id, mailbox: name, done: steps.join('; ') })
+        for (const [{ address = '' }, error] of refused) fates.set(address, fateOf(error))
+      }
       await forward?.commit()
     } catch (error) {
       await forward?.abort()
@@ -83,33 +124,41 @@ async function deliver(
   } catch (error) {
     return fateOf(error)
   }
-  for (const { user } of users) log.info('delivered', { id: message.id, mailbox: user.name })
   if (remote.length > 0) log.info('forwarded', { id: message.id, to: remote.join(',') })
-  return delivered
+  return fates
 }
 
+/** Users are refused alone where one address leads to them and to nobody else. */
 function everyone(addresses: readonly string[], aliases: Aliases): Destinations {
-  const users = new Map<string, Local>()
+  const users = new Map<string, LocalRecipient>()
   const remote = new Set<string>()
   for (const address of addresses) {
     const expansion = aliases.expand(address)
-    for (const local of expansion.users) if (!users.has(local.user.name)) users.set(local.user.name, local)
+    const alone = expansion.users.length === 1 && expansion.remote.length === 0
+    for (const { user, detail } of expansion.users) {
+      const known = users.get(user.name)
+      const recipient = known ?? { ...recipientOf(user, detail), address }
+      users.set(user.name, { ...recipient, refusable: alone && !known })
+    }
     for (const each of expansion.remote) remote.add(each)
   }
   return { users: [...users.values()], remote: [...remote] }
 }
 
-async function intoMailboxes(message: LocalMessage, users: readonly Local[]): Promise<void> {
-  const { sender, path } = message
-  const recipients = users.map(({ user, detail }) => recipientOf(user, detail))
+async function intoMailboxes(
+  { sender, path }: LocalMessage,
+  recipients: readonly LocalRecipient[],
+  place: Placement,
+): Promise<Outcome> {
   const chunks = createReadStream(path)[Symbol.asyncIterator]() as AsyncIterator<Buffer>
   const head = await readHead(chunks)
-  const delivery = await LocalDelivery.begin({ sender, recipients, alone: recipients.length === 1 }, head)
+  const envelope = { sender, recipients, alone: recipients.length === 1 }
+  const delivery = await LocalDelivery.begin(envelope, head, place)
   try {
     for (const octets of head.rewrite('', field => field.key === 'return-path')) await delivery.write(octets)
     for (let next = await chunks.next(); !next.done; next = await chunks.next())
       await delivery.write(next.value)
-    await delivery.commit()
+    return await delivery.commit()
   } catch (error) {
     await delivery.abort()
     throw error

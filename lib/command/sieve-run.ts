@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { ScriptMaildir } from '../deliver/script-maildir.js'
 import { parseAddressList } from '../message/address.js'
 import type { Action, Outcome } from '../sieve/action.js'
 import { compileScript, type Script } from '../sieve/compile.js'
@@ -18,7 +19,6 @@ import { readScriptFile, readSource } from '../sieve/scripts.js'
 import { defaultSettings, type Settings } from '../sieve/settings.js'
 import { describe, errorCode, exits, isMissing, MailError } from '../sys/error.js'
 import type { Values } from './options.js'
-import { ScriptMaildir } from './sieve-maildir.js'
 import { version } from './version.js'
 
 export const settingOptions = {

@@ -1,18 +1,21 @@
 /** mail-smtpd: SMTP and LMTP listeners over local delivery. */
-import type { Local } from '../auth/aliases.js'
 import type { User } from '../auth/users.js'
 import type { SmtpListenerConfig } from '../config/listeners.js'
 import type { Config } from '../config/load.js'
 import { fitsPattern } from '../config/value.js'
-import { LocalDelivery, recipientOf } from '../deliver/deliver.js'
+import { LocalDelivery, type LocalRecipient, recipientOf } from '../deliver/deliver.js'
+import type { Rules } from '../deliver/rules.js'
 import type { Head } from '../message/head.js'
-import type { Carrier, Relayed } from '../serve/incoming.js'
-import { type Relay, Submission } from '../serve/submission.js'
+import { type Carrier, Refusals, type Relayed } from '../serve/incoming.js'
+import { type Inside, type Relay, Submission } from '../serve/submission.js'
+import { replyOf, SmtpError } from '../smtp/reply.js'
 import { serveSmtp } from '../smtp/server.js'
 import type { ServerOptions } from '../smtp/session.js'
+import { describe } from '../sys/error.js'
 import type { Log } from '../sys/log.js'
 import { Networks } from '../sys/sockets.js'
 import { daemonCommand } from './daemon.js'
+import { deliveryRules } from './delivery-rules.js'
 import type { Parts } from './parts.js'
 import { outgoing } from './relay-outgoing.js'
 import type { Door, Service } from './service.js'
@@ -89,6 +92,7 @@ class Backends {
     const { config, logins, aliases } = this.#parts
     const { senders, recipients, protocol, trusted } = listener
     const relay = this.#relay()
+    const rules = deliveryRules(config, this.#log)
     return new Submission({
       hostname: config.hostname,
       domain: config.domains[0] as string,
@@ -101,7 +105,7 @@ class Backends {
       ...(senders ? { allowsSender: address => fitsPattern(senders, address) } : {}),
       ...(recipients ? { allowsRecipient: address => fitsPattern(recipients, address) } : {}),
       mayAlsoSendAs: (user, address) => fitsPattern(extraSenders(config, user), address),
-      deliver: (to, message, head) => deliverTo(to, message, head, this.#log),
+      deliver: (to, message, head) => deliverTo(to, message, head, rules, this.#log),
       ...(relay ? { relay } : {}),
     })
   }
@@ -113,17 +117,58 @@ function extraSenders({ smtpd }: Config, user: User): readonly string[] {
 }
 
 /** Local delivery, with one line in the log for each mailbox. */
-async function deliverTo(to: readonly Local[], message: Relayed, head: Head, log: Log): Promise<Carrier> {
-  const { sender, alone, id } = message
-  const recipients = to.map(({ user, detail }) => recipientOf(user, detail))
-  const delivery = await LocalDelivery.begin({ sender, recipients, alone }, head)
+async function deliverTo(
+  to: readonly Inside[],
+  message: Relayed,
+  head: Head,
+  rules: Rules,
+  log: Log,
+): Promise<Carrier> {
+  const recipients = to.map(recipientFrom)
+  const delivery = await LocalDelivery.begin({ ...envelopeFrom(message), recipients }, head, rules.place)
   return {
     write: octets => delivery.write(octets),
     prepare: () => delivery.prepare(),
     abort: () => delivery.abort(),
     commit: async () => {
-      await delivery.commit()
-      for (const { user } of to) log.info('delivered', { message: id, mailbox: user.name })
+      const { done, refused } = await delivery.commit()
+      for (const [{ name }, steps] of done)
+        log.info('delivered', { message: message.id, mailbox: name, done: steps.join('; ') })
+      for (const [{ name }, error] of refused)
+        log.info('not-delivered', { message: message.id, mailbox: name, reason: describe(error) })
+      return new Refusals([...refused].map(([{ name = '' }, error]) => [name, asReply(error)]))
     },
   }
+}
+
+function envelopeFrom({ sender, alone, login, peer, envelope }: Relayed) {
+  const ret = envelope.parameters.get('RET')
+  const envid = envelope.parameters.get('ENVID')
+  return {
+    sender,
+    alone,
+    client: peer.address,
+    ...(login && { login: login.name }),
+    ...(ret !== undefined && { ret }),
+    ...(envid !== undefined && { envid }),
+  }
+}
+
+function recipientFrom({ user, detail, recipient, refusable }: Inside): LocalRecipient {
+  const { parameters, path } = recipient
+  const original = parameters.get('ORCPT')?.replace(/^rfc822;/i, '')
+  const notify = parameters.get('NOTIFY')
+  return {
+    ...recipientOf(user, detail),
+    address: path.domain === '' ? user.name : path.address,
+    refusable,
+    ...(original !== undefined && { original }),
+    ...(notify !== undefined && { notify }),
+  }
+}
+
+function asReply(error: unknown): SmtpError {
+  if (error instanceof SmtpError) return error
+  const { code, status = '4.3.0', text } = replyOf(error)
+  return new SmtpError(code, status, String(text), { cause: error })
 }

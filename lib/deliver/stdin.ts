@@ -1,33 +1,54 @@
-/** One message from a file descriptor into a Maildir, for mail-deliver: short, and quick to start. */
+/** One message from a file descriptor to where it goes, for mail-deliver: short, and quick to start. */
 import { readSync } from 'node:fs'
 import { type Head, HeadReader } from '../message/head.js'
 import { errorCode, exits, MailError, TemporaryError } from '../sys/error.js'
-import { intoFolder, LocalDelivery, type LocalEnvelope } from './deliver.js'
 
 const blockSize = 65_536
 
+/** What takes the message: local delivery, the queue. */
+export interface Sink {
+  write(octets: Buffer): Promise<void>
+  commit(): Promise<unknown>
+  /** Leaves nothing behind. */
+  abort(): Promise<void>
+}
+
 /**
- * Delivers what can be read.
+ * Passes on what can be read.
  *
- * @param folder instead of the INBOX
+ * @param sender undefined where nobody told; a Return-Path in the header is another's where somebody did
+ * @param open called with the header, once it is there
  * @param fd where the message is read; standard input unless told
  * @throws MailError (66) where there is nothing to read, TemporaryError when reading or writing fails; nothing is
  *   left behind then
  */
-export async function deliverStdin(envelope: LocalEnvelope, folder = 'INBOX', fd = 0): Promise<void> {
-  const place = intoFolder(folder)
+export async function deliverStdin(
+  sender: string | undefined,
+  open: (head: Head) => Promise<readonly Sink[]>,
+  fd = 0,
+): Promise<void> {
   const head = readHead(fd)
-  const delivery = await LocalDelivery.begin(envelope, head, place)
+  const sinks = await open(head)
+  const write = async (octets: Buffer) => {
+    for (const sink of sinks) await sink.write(octets)
+  }
   try {
-    // A Return-Path in the header is another's when the caller names the sender.
-    const isStale = (key: string) => key === 'return-path' && envelope.sender !== undefined
-    for (const octets of head.rewrite('', field => isStale(field.key))) await delivery.write(octets)
-    for (let block = read(fd); block; block = read(fd)) await delivery.write(block)
-    await delivery.commit()
+    const isStale = (key: string) => key === 'return-path' && sender !== undefined
+    for (const octets of head.rewrite('', field => isStale(field.key))) await write(octets)
+    for (let block = read(fd); block; block = read(fd)) await write(block)
+    for (const sink of sinks) await sink.commit()
   } catch (error) {
-    await delivery.abort()
+    for (const sink of sinks) await sink.abort()
     throw error
   }
+}
+
+/** The whole message at once. @throws as {@link deliverStdin} */
+export function readMessage(fd = 0): { readonly head: Head; readonly octets: Buffer } {
+  const head = readHead(fd)
+  const blocks = [...head.rewrite('')]
+  for (let block = read(fd); block; block = read(fd)) blocks.push(block)
+  return { head, octets: Buffer.concat(blocks) }
 }
 
 function readHead(fd: number): Head {

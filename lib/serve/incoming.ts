@@ -2,7 +2,7 @@
 import type { User } from '../auth/users.js'
 import { type Head, HeadReader } from '../message/head.js'
 import { SmtpError } from '../smtp/reply.js'
-import type { Envelope, Fate, Incoming, Peer } from '../smtp/session.js'
+import type { Envelope, Fate, Incoming, Peer, Recipient } from '../smtp/session.js'
 import { missingFields, receivedLine } from './received.js'
 
 /** Takes a message to some of its recipients. Everything or nothing, and on disk when commit() returns. */
@@ -10,10 +10,14 @@ export interface Carrier {
   write(octets: Buffer): Promise<void>
   /** Does all that may fail and can be undone. */
   prepare?(): Promise<void>
-  commit(): Promise<unknown>
+  /** @returns who refused it alone, by the names of users; nothing where nobody did */
+  commit(): Promise<Refusals | unknown>
   /** Leaves nothing behind; harmless after commit(). */
   abort(): Promise<void>
 }
+
+/** Refusals by the names of users. */
+export class Refusals extends Map<string, SmtpError> {}
 
 /** What is known of a message before its first octet. */
 export interface Relayed {
@@ -41,13 +45,22 @@ const dropped = new Set(['bcc', 'resent-bcc', 'return-path', 'content-length'])
 export class IncomingMessage implements Incoming {
   readonly #message: Relayed
   readonly #open: (head: Head) => Promise<Carrier[]>
+  readonly #userOf: (recipient: Recipient) => string | undefined
   readonly #reader = new HeadReader()
   #carriers: Carrier[] | undefined
 
-  /** @param open called with the header as it came, once it is there @throws MailError to refuse the message */
-  constructor(message: Relayed, open: (head: Head) => Promise<Carrier[]>) {
+  /**
+   * @param open called with the header as it came, once it is there @throws MailError to refuse the message
+   * @param userOf whose refusal is a recipient's
+   */
+  constructor(
+    message: Relayed,
+    open: (head: Head) => Promise<Carrier[]>,
+    userOf: (recipient: Recipient) => string | undefined = () => undefined,
+  ) {
     this.#message = message
     this.#open = open
+    this.#userOf = userOf
   }
 
   get id(): string {
@@ -65,8 +78,15 @@ export class IncomingMessage implements Incoming {
     const carriers = this.#carriers ?? []
     // What goes out goes first: a failure at the end can be undone here, and not in the queue.
     for (const carrier of carriers) await carrier.prepare?.()
-    for (const carrier of [...carriers].reverse()) await carrier.commit()
-    return this.#message.envelope.recipients.map(() => 'accepted')
+    const refusals = new Map<string, SmtpError>()
+    for (const carrier of [...carriers].reverse()) {
+      const result = await carrier.commit()
+      if (result instanceof Refusals) for (const [user, error] of result) refusals.set(user, error)
+    }
+    return this.#message.envelope.recipients.map(recipient => {
+      const user = this.#userOf(recipient)
+      return (user === undefined ? undefined : refusals.get(user)) ?? 'accepted'
+    })
   }
 
   async abort(): Promise<void> {

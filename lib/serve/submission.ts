@@ -40,8 +40,8 @@ export interface SubmissionOptions {
   readonly allowsRecipient?: (address: string) => boolean
   /** Addresses that the configuration lets a user send as, besides the user's own and its aliases. */
   readonly mayAlsoSendAs?: (user: User, address: string) => boolean
-  /** Local delivery. */
-  readonly deliver: (recipients: readonly Local[], message: Relayed, head: Head) => Promise<Carrier>
+  /** Local delivery. Those that its commit() refuses are told by the names of users. */
+  readonly deliver: (recipients: readonly Inside[], message: Relayed, head: Head) => Promise<Carrier>
   /** The way out to other domains; there is none unless given. */
   readonly relay?: Relay
   readonly clock?: () => number
@@ -51,6 +51,14 @@ export interface SubmissionOptions {
 export interface Relay {
   /** Opens what a message for these addresses is written to. @throws MailError to refuse it */
   begin(recipients: readonly Outside[], message: Relayed, head: Head): Promise<Carrier>
+}
+
+/** A recipient here. */
+export interface Inside extends Local {
+  /** What the client asked for, from which the user was found: the first, where several lead here. */
+  readonly recipient: Recipient
+  /** Whether a refusal can be told for this user alone. */
+  readonly refusable: boolean
 }
 
 /** A recipient elsewhere. */
@@ -128,13 +136,20 @@ export class Submission implements Backend<User> {
       complete: known && protocol === 'smtp',
       alone: envelope.recipients.length === 1 && users.length + outside.length === 1,
     }
-    return new IncomingMessage(message, head => this.#open(message, head, users, outside))
+    const open = (head: Head) => this.#open(message, head, users, outside)
+    return new IncomingMessage(message, open, recipient => this.#refusalOf(recipient))
+  }
+
+  /** Whose refusal is a recipient's: of the one user that it leads to. */
+  #refusalOf(recipient: Recipient): string | undefined {
+    const { users, remote } = this.#expansion(recipient)
+    return users.length === 1 && remote.length === 0 ? users[0]?.user.name : undefined
   }
 
   async #open(
     message: Relayed,
     head: Head,
-    users: readonly Local[],
+    users: readonly Inside[],
     outside: readonly Outside[],
   ): Promise<Carrier[]> {
     const { deliver, relay } = this.#options
@@ -199,17 +214,29 @@ export class Submission implements Backend<User> {
   }
 
   /** Everybody once, however many addresses and lists lead there. */
-  #destinations(envelope: Envelope): { users: Local[]; outside: Outside[] } {
-    const users = new Map<string, Local>()
+  #destinations({ recipients }: Envelope): { users: Inside[]; outside: Outside[] } {
+    const users = new Map<string, Inside>()
     const outside = new Map<string, Outside>()
-    for (const recipient of envelope.recipients) {
-      const { directory } = this.#options
-      const expansion = this.#expansions.get(recipient) ?? directory.expand(this.#complete(recipient.path))
-      for (const local of expansion.users) if (!users.has(local.user.name)) users.set(local.user.name, local)
+    for (const recipient of recipients) {
+      const expansion = this.#expansion(recipient)
+      // A reply to SMTP's DATA is everybody's; one to LMTP's is one recipient's, who may be many.
+      const told = this.#options.protocol === 'lmtp' || recipients.length === 1
+      const refusable = told && this.#refusalOf(recipient) !== undefined
+      for (const local of expansion.users) {
+        const known = users.get(local.user.name)
+        users.set(local.user.name, {
+          ...(known ?? { ...local, recipient }),
+          refusable: refusable && (known?.refusable ?? true),
+        })
+      }
       for (const address of expansion.remote)
         if (!outside.has(address)) outside.set(address, { address, recipient })
     }
     return { users: [...users.values()], outside: [...outside.values()] }
+  }
+
+  #expansion(recipient: Recipient): Expansion {
+    return this.#expansions.get(recipient) ?? this.#options.directory.expand(this.#complete(recipient.path))
   }
 }
 

@@ -84,8 +84,10 @@ export class Version {
   readonly edited: boolean
   readonly header: FieldSet
   /** What follows the header: the empty line and the body. */
-  readonly #rest: Buffer
+  #rest: Buffer | undefined
   #octets: Buffer | undefined
+  /** Reads the whole message, of which so far only the header is here. */
+  #read: (() => Buffer) | undefined
   #structure: Part | undefined
   #size: number | undefined
 
@@ -102,6 +104,22 @@ export class Version {
     return new Version(FieldSet.of(block), octets.subarray(block.fields.at(-1)?.end ?? 0), octets)
   }
 
+  /**
+   * As {@link of}, for a message that is somewhere else yet: it is read whole only when something asks for more than
+   * its header and its size.
+   *
+   * @param octets its beginning, with all of the header and the line after it
+   * @param size of the whole, its line ends counted as CRLF
+   */
+  static begun(octets: Buffer, size: number, read: () => Buffer): Version {
+    const version = Version.of(octets)
+    version.#rest = undefined
+    version.#octets = undefined
+    version.#read = read
+    version.#size = size
+    return version
+  }
+
   /** Another message, made of this one. */
   replaced(octets: Buffer): Version {
     const { header, rest } = Version.#split(octets)
@@ -110,12 +128,12 @@ export class Version {
 
   static #split(octets: Buffer): { header: FieldSet; rest: Buffer } {
     const whole = Version.of(octets)
-    return { header: whole.header, rest: whole.#rest }
+    return { header: whole.header, rest: whole.#tail }
   }
 
   /** The same body under another header. */
   withFields(fields: readonly Field[]): Version {
-    return new Version(new FieldSet(fields), this.#rest, undefined)
+    return new Version(new FieldSet(fields), this.#tail, undefined)
   }
 
   /** The same header over another body: text with its lines ended as this message's are. */
@@ -130,8 +148,17 @@ export class Version {
 
   /** The whole message. */
   get octets(): Buffer {
-    this.#octets ??= Buffer.concat([...this.header.fields.map(field => field.raw), this.#rest])
+    this.#octets ??=
+      this.#read?.() ?? Buffer.concat([...this.header.fields.map(({ raw }) => raw), this.#tail])
     return this.#octets
+  }
+
+  get #tail(): Buffer {
+    if (!this.#rest) {
+      const length = this.header.fields.reduce((sum, { raw }) => sum + raw.length, 0)
+      this.#rest = this.octets.subarray(length)
+    }
+    return this.#rest
   }
 
   /** Its size with CRLF line ends (RFC 5228 §5.9). */
@@ -147,14 +174,14 @@ export class Version {
 
   /** The body: what follows the empty line; undefined where no empty line ends the header. */
   get body(): Buffer | undefined {
-    const first = this.#rest[0]
+    const first = this.#tail[0]
     if (first === undefined) return undefined
-    return this.#rest.subarray(first === 13 ? 2 : 1)
+    return this.#tail.subarray(first === 13 ? 2 : 1)
   }
 
   /** How its lines end: new ones are written alike. */
   get lineEnd(): '\r\n' | '\n' {
-    const first = this.header.fields[0]?.raw ?? this.#rest
+    const first = this.header.fields[0]?.raw ?? this.#tail
     const lf = first.indexOf(10)
     return lf >= 0 && first[lf - 1] !== 13 ? '\n' : '\r\n'
   }

@@ -24,7 +24,8 @@ export class SmtpError extends MailError {
 function exitOf(code: number, status: string) {
   if (code < 500) return exits.tryAgain
   if (status.startsWith('5.1.')) return exits.noUser
-  return status.startsWith('5.7.') ? exits.notAllowed : exits.data
+  // A full mailbox too, as dovecot-lda has it.
+  return /^5\.(?:7\.|2\.2$)/.test(status) ? exits.notAllowed : exits.data
 }
 
 /** One reply. Replies to EHLO, HELP and the greeting have no enhanced status (RFC 2034 §4). */

@@ -1,14 +1,14 @@
-/** What the actions of scripts come to in a Maildir, for mail-sieve: all of them, or the message kept as it came. */
+/** What the actions of scripts come to in a Maildir: which folder they mean, and which letters their flags are. */
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Keywords } from '../mailbox/keywords.js'
-import { BadName, directoryOf } from '../maildir/layout.js'
+import { BadName, canonicalName, directoryOf } from '../maildir/layout.js'
 import { type Delivered, Delivery, makeMaildir, type Target } from '../maildir/maildir.js'
 import { Flag, flagBit, flagLetters } from '../message/flags.js'
 import type { Outcome, StoreAction } from '../sieve/action.js'
 import type { Version } from '../sieve/message.js'
-import { isStore } from '../sieve/result.js'
+import { isInbox, isStore } from '../sieve/result.js'
 import { withDotlock } from '../sys/dotlock.js'
 import { describe, MailError } from '../sys/error.js'
 
@@ -20,6 +20,9 @@ const uses: Readonly<Record<string, string>> = {
   Trash: '\\trash',
   Archive: '\\archive',
 }
+
+/** Where something is to be stored, as actions say it. */
+export type Store = Pick<StoreAction, 'mailbox' | 'create' | 'flags' | 'specialUse'>
 
 /** The folders of a Maildir, asked and written without an index. */
 export class ScriptMaildir {
@@ -76,19 +79,24 @@ export class ScriptMaildir {
     await this.#put(this.#root, message, flags)
   }
 
-  async #storeOne(action: StoreAction): Promise<Delivered> {
-    const { mailbox, create, flags, message } = action
+  /**
+   * The Maildir that a store goes to, which is made where that was asked for, and the letters of its flags there.
+   *
+   * @throws MailError that says which mailbox cannot be stored into
+   */
+  async target(store: Store): Promise<Target & { readonly mailbox: string }> {
+    const { mailbox, create, flags } = store
     const failed = (why: string, cause?: unknown) =>
       new MailError(`failed to store into mailbox '${mailbox}': ${why}`, { cause })
-    const wanted = (action.specialUse && this.#withUse(action.specialUse)) ?? mailbox
+    const wanted = this.wanted(store)
     const path = this.#pathOf(wanted)
     if (path === undefined) throw failed('this cannot be the name of a mailbox')
     try {
       if (!this.has(wanted)) {
-        if (wanted !== 'INBOX' && !create) throw failed('the mailbox does not exist')
-        await makeMaildir(path, wanted !== 'INBOX')
+        if (!isInbox(wanted) && !create) throw failed('the mailbox does not exist')
+        await makeMaildir(path, !isInbox(wanted))
       }
-      return await this.#put(path, message, flags)
+      return { mailbox: wanted, ...(await targetOf(path, flags)) }
     } catch (error) {
       throw error instanceof MailError && error.message.startsWith('failed')
         ? error
@@ -96,18 +104,35 @@ export class ScriptMaildir {
     }
   }
 
+  /** The mailbox that a store means: the one with the use it asks for, if there is one. */
+  wanted({ mailbox, specialUse }: Pick<Store, 'mailbox' | 'specialUse'>): string {
+    return canonicalName((specialUse && this.#withUse(specialUse)) ?? mailbox)
+  }
+
+  async #storeOne(action: StoreAction): Promise<Delivered> {
+    const { maildir } = await this.target({ ...action, flags: [] })
+    try {
+      return await this.#put(maildir, action.message, action.flags)
+    } catch (error) {
+      const { mailbox } = action
+      throw new MailError(`failed to store into mailbox '${mailbox}': ${describe(error)}`, { cause: error })
+    }
+  }
+
   async #put(maildir: string, message: Version, flags: readonly string[]): Promise<Delivered> {
     const delivery = await Delivery.begin(maildir)
     try {
       await delivery.write(message.octets)
-      const target: Target =
-        flags.length > 0 ? { maildir, flags: await lettersOf(maildir, flags) } : { maildir }
-      const [delivered] = await delivery.commit([target])
+      const [delivered] = await delivery.commit([await targetOf(maildir, flags)])
       return delivered as Delivered
     } finally {
       await delivery.abort()
     }
   }
+}
+
+async function targetOf(maildir: string, flags: readonly string[]): Promise<Target> {
+  return flags.length > 0 ? { maildir, flags: await lettersOf(maildir, flags) } : { maildir }
 }
 
 /** The letters of a file name that flags come to; keywords for which there is no letter left are passed over. */

@@ -1,0 +1,160 @@
+/** Runs a user's scripts over a message that is being delivered. What comes of it is performed by perform.ts. */
+import type { Outcome } from '../sieve/action.js'
+import type { Context, ProgramCall, ProgramResult, TraceEvent } from '../sieve/context.js'
+import { runScriptsAsync } from '../sieve/execute.js'
+import { ListFiles } from '../sieve/list-files.js'
+import { parseMailPath } from '../sieve/mailbox-address.js'
+import type { Version } from '../sieve/message.js'
+import { readSource } from '../sieve/scripts.js'
+import type { Settings } from '../sieve/settings.js'
+import type { Log } from '../sys/log.js'
+import type { LocalRecipient, Written } from './deliver.js'
+import { type Claim, Memory } from './memory.js'
+import type { OutgoingDraft } from './plan.js'
+import { ScriptMaildir } from './script-maildir.js'
+import { type ScriptPlaces, Scripts } from './scripts.js'
+import { openMessage } from './stored-message.js'
+
+/** A message of a script's, on its way out. */
+export interface OutgoingMessage {
+  readonly from: string
+  readonly to: readonly string[]
+  readonly data: Buffer
+  readonly notify?: string
+  readonly ret?: 'FULL' | 'HDRS'
+}
+
+/** The way out for what scripts send. */
+export interface Outbox {
+  /** Writes a message whole, so that little is left to its commit(). @throws MailError */
+  begin(message: OutgoingMessage): Promise<OutgoingDraft>
+}
+
+/** The site's part in it. */
+export interface FilterOptions {
+  readonly places: ScriptPlaces
+  readonly settings: Settings
+  /** Folders of `include :global`, of extlists, and of the programs that scripts may call. */
+  readonly global?: string | undefined
+  readonly lists?: string | undefined
+  readonly programs?: string | undefined
+  /** Undefined where there is no relay: scripts send nothing then. */
+  readonly outbox?: Outbox | undefined
+  /** What the test `environment` finds besides: name, version. */
+  readonly environment: ReadonlyMap<string, string>
+  readonly log: Log
+  readonly clock: () => number
+}
+
+/** A run over one message. */
+export interface Filtered {
+  readonly outcome: Outcome
+  readonly context: Context
+}
+
+export class Filters {
+  readonly options: FilterOptions
+  readonly #scripts: Scripts
+  readonly #lists: ListFiles | undefined
+
+  constructor(options: FilterOptions) {
+    this.options = options
+    const { places, settings, log, lists } = options
+    this.#scripts = new Scripts(places, settings, log)
+    this.#lists = lists === undefined ? undefined : new ListFiles(lists)
+  }
+
+  /**
+   * Runs the scripts for a user with a home.
+   *
+   * @param claim held afterwards where a script asked whether it has seen the message
+   * @returns undefined where there are no scripts
+   * @throws TemporaryError when the user's memory is not to be had
+   */
+  async run(recipient: LocalRecipient, written: Written, claim: Claim): Promise<Filtered | undefined> {
+    const scripts = this.#scripts.of(recipient.home as string)
+    if (scripts.length === 0) return undefined
+    const message = openMessage(written)
+    const context = this.#context(recipient, written, message)
+    let asked = false
+    const seenBefore = (has: (key: string, now: number) => boolean) => (handle: string, id: string) => {
+      asked = true
+      return has(Memory.key('duplicate', handle, id), context.now)
+    }
+    const { memory } = claim
+    const outcome = await runScriptsAsync(scripts, message, {
+      ...context,
+      seenBefore: seenBefore((key, now) => memory.has(key, now)),
+    })
+    if (!asked) return { outcome, context }
+    // Another copy may be on its way just now: the question is put again while nobody else can answer it.
+    const held = await claim.hold()
+    const again = { ...context, seenBefore: seenBefore((key, now) => held.has(key, now)) }
+    return { outcome: await runScriptsAsync(scripts, message, again), context }
+  }
+
+  /** As {@link run}, telling each test and command on the way; nothing is locked or changed. */
+  async trace(
+    recipient: LocalRecipient,
+    written: Written,
+    claim: Claim,
+    trace: (event: TraceEvent) => void,
+  ): Promise<Filtered | undefined> {
+    const scripts = this.#scripts.of(recipient.home as string)
+    if (scripts.length === 0) return undefined
+    const message = openMessage(written)
+    const context: Context = {
+      ...this.#context(recipient, written, message),
+      seenBefore: (handle, id) => claim.memory.has(Memory.key('duplicate', handle, id), Date.now()),
+      trace,
+    }
+    return { outcome: await runScriptsAsync(scripts, message, context), context }
+  }
+
+  #context(recipient: LocalRecipient, { envelope }: Written, message: Version): Context {
+    const { settings, global, programs, environment, clock } = this.options
+    const { name = '', address, home, maildir, original, notify } = recipient
+    const folders = new ScriptMaildir(maildir)
+    const now = clock()
+    const lists = this.#lists
+    const { login, ret, envid, client } = envelope
+    return {
+      envelope: {
+        from: envelope.sender ?? returnPath(message),
+        to: address ?? name,
+        ...(original !== undefined && { originalTo: original, orcpt: original }),
+        ...(login !== undefined && { auth: login }),
+        ...(notify !== undefined && { notify }),
+        ...(ret !== undefined && { ret }),
+        ...(envid !== undefined && { envid }),
+      },
+      settings,
+      now,
+      zone: -new Date(now).getTimezoneOffset(),
+      user: name,
+      environment: client === undefined ? environment : new Map([...environment, ['remote-ip', client]]),
+      include: (location, script) => {
+        const folder = location === 'global' ? global : `${home}/sieve`
+        return folder === undefined ? undefined : readSource(folder, script)
+      },
+      mailboxExists: mailbox => folders.has(mailbox),
+      specialUseExists: (mailbox, use) => folders.hasUse(mailbox, use),
+      listExists: list => lists?.has(list) ?? false,
+      listHolds: (list, value) => lists?.holds(list, value) ?? false,
+      listMembers: list => lists?.members(list) ?? [],
+      ...(programs !== undefined && { program: call => runLater(programs, call) }),
+    }
+  }
+}
+
+async function runLater(folder: string, call: ProgramCall): Promise<ProgramResult> {
+  const { runProgram } = await import('./programs.js')
+  return runProgram(folder, call)
+}
+
+/** Who sent it, where the caller does not say: what an earlier delivery has written down. */
+function returnPath(message: Version): string {
+  const value = message.named('return-path')[0]?.rawValue ?? ''
+  const path = parseMailPath(value.trim())
+  return path?.domain === undefined ? '' : `${path.local}@${path.domain}`
+}
