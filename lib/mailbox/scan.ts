@@ -12,6 +12,9 @@ const fineGrain = 12
 /** The same on file systems that keep whole seconds. */
 const coarseGrain = 2_100
 
+/** Reading a directory that takes no longer than this, in milliseconds, is never put off. */
+const little = 0.5
+
 /** One of a mailbox's two directories, and what is known of it. */
 export class Directory {
   readonly path: string
@@ -36,11 +39,12 @@ export class Directory {
     return statSync(this.path, { bigint: true, throwIfNoEntry: false })?.mtimeNs
   }
 
-  /** Whether it should be read again now. A doubt alone is looked into only now and then, where reading costs much. */
+  /** Whether it should be read again now. A doubt alone is looked into at once where that costs little, else now and then. */
   wantsScan(): boolean {
     const now = this.stat()
     if (now === undefined || now !== this.mtime || this.stale) return true
-    return this.unsure && isSettled(now) && performance.now() - this.scannedAt > this.cost * 20
+    if (!this.unsure || this.cost < little) return this.unsure
+    return isSettled(now) && performance.now() - this.scannedAt > this.cost * 20
   }
 
   /** Whether it will want to be read although nothing changes: then when, in milliseconds from now. */
