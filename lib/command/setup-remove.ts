@@ -1,7 +1,7 @@
 /** mail-setup remove: takes back what mail-setup made; never mail. */
 import { rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { SetupFiles } from '../setup/setup-files.js'
+import { type Memory, SetupFiles } from '../setup/setup-files.js'
 import { exits, MailError } from '../sys/error.js'
 import { command } from './options.js'
 import { memoryFile } from './setup-apply.js'
@@ -27,7 +27,7 @@ export const remove = command({
     if (Object.keys(memory.files).length === 0 && !values.all)
       return say('nothing here was made by mail-setup')
     const runs = base === '' && hasSystemd()
-    if (runs && memory.enabled.length > 0) tool('systemctl', 'stop', 'mail.target')
+    if (runs) stop(memory)
     if (memory.enabled.length > 0) disableQuietly(base === '' ? [] : [`--root=${base}`], memory.enabled)
     for (const path of await files.takeBack(memory.files))
       say(`${path} was changed since it was made; it stays`)
@@ -39,3 +39,11 @@ export const remove = command({
     say('taken back; the mail stays in /var/lib/postern, and so does the user postern, whose it is')
   },
 })
+
+/** The target takes all with it, but waits for nobody; their files must not go before they do. */
+function stop({ enabled, files }: Memory): void {
+  const units = Object.keys(files)
+    .map(path => /^\/etc\/systemd\/system\/([^/@]+)$/.exec(path)?.[1])
+    .filter(name => name !== undefined)
+  tool('systemctl', 'stop', ...new Set(['mail.target', ...enabled, ...units]))
+}

@@ -7,6 +7,7 @@ import { LocalDelivery, type LocalRecipient, recipientOf } from '../deliver/deli
 import type { Rules } from '../deliver/rules.js'
 import type { Head } from '../message/head.js'
 import { type Carrier, Refusals, type Relayed } from '../serve/incoming.js'
+import { MessageRate } from '../serve/smtp-rate.js'
 import { type Inside, type Relay, Submission } from '../serve/submission.js'
 import { replyOf, SmtpError } from '../smtp/reply.js'
 import { serveSmtp } from '../smtp/server.js'
@@ -48,7 +49,7 @@ export const smtpd = daemonCommand(
 )
 
 function optionsOf(
-  { hostname, smtpd }: Config,
+  { hostname, smtpd, relay }: Config,
   { listener, identity }: Door<SmtpListenerConfig>,
 ): ServerOptions {
   const { protocol, tls, auth } = listener
@@ -61,8 +62,21 @@ function optionsOf(
     maxMessageSize: smtpd.max_message_size,
     maxRecipients: smtpd.max_recipients,
     maxErrors: smtpd.max_errors,
+    // A smarthost is verified; names that MX records give can be forged on the way (RFC 8689 §4.2.1).
+    requireTls: relay?.direct !== true,
+    maxSession: smtpd.max_session,
+    xclient: address => networksOf(smtpd.xclient).has(address),
     timeouts: { command: smtpd.timeout, data: smtpd.timeout, auth: smtpd.timeout },
   }
+}
+
+const networks = new WeakMap<readonly string[], Networks>()
+
+/** A list of the configuration as a set; made once for each. */
+function networksOf(list: readonly string[]): Networks {
+  const known = networks.get(list) ?? new Networks(list)
+  networks.set(list, known)
+  return known
 }
 
 /** A backend for each listener, made anew when a reload has changed what it stands on. */
@@ -70,12 +84,15 @@ class Backends {
   readonly #parts: Parts
   readonly #log: Log
   readonly #relay: () => Relay | undefined
+  /** One for all listeners, and for good: a reload gives nobody more. */
+  readonly #rate: MessageRate
   readonly #known = new WeakMap<SmtpListenerConfig, { basis: readonly unknown[]; submission: Submission }>()
 
   constructor(parts: Parts, log: Log, relay: () => Relay | undefined) {
     this.#parts = parts
     this.#log = log
     this.#relay = relay
+    this.#rate = new MessageRate(() => parts.config.smtpd.messages_per_minute)
   }
 
   of(listener: SmtpListenerConfig): Submission {
@@ -105,6 +122,7 @@ class Backends {
       ...(senders ? { allowsSender: address => fitsPattern(senders, address) } : {}),
       ...(recipients ? { allowsRecipient: address => fitsPattern(recipients, address) } : {}),
       mayAlsoSendAs: (user, address) => fitsPattern(extraSenders(config, user), address),
+      rate: this.#rate,
       deliver: (to, message, head) => deliverTo(to, message, head, rules, this.#log),
       ...(relay ? { relay } : {}),
     })

@@ -10,6 +10,7 @@ import { pop3Service } from './pop3d.js'
 import { relayService } from './relay.js'
 import { outgoing } from './relay-outgoing.js'
 import type { Service } from './service.js'
+import { sieveService } from './sieved.js'
 import { smtpdService } from './smtpd.js'
 
 /** The daemons there are. */
@@ -17,6 +18,7 @@ const services: readonly Service[] = [
   smtpdService({ relay: outgoing }) as Service,
   imapService as Service,
   pop3Service as Service,
+  sieveService as Service,
   relayService as Service,
 ]
 

@@ -175,6 +175,8 @@ export function configSchema(directory: string) {
       messages_per_minute: optional(count(1), 100),
       /** After which a session is ended with 421. */
       max_errors: optional(count(1), 20),
+      /** How long a session may last in all. */
+      max_session: optional(time, '1h'),
       /** Addresses a login may send as besides its own and its aliases. */
       senders: optional(named(list(pattern)), {}),
       ...serving,

@@ -1,4 +1,5 @@
 /** What FETCH may ask for, decoded (RFC 3501 §6.4.5, §9 fetch-att). */
+import { createHash } from 'node:crypto'
 import type { SectionKind } from '../message/section.js'
 import type { Decoder } from './decode.js'
 import { astring } from './encode.js'
@@ -27,7 +28,7 @@ export interface FieldChoice {
   readonly not: boolean
   /** In lower case. */
   readonly names: ReadonlySet<string>
-  /** The same for every way to write the same choice: what an answer is kept under. */
+  /** The same for every way to write the same choice, and short: what an answer is kept under. */
   readonly key: string
 }
 
@@ -111,7 +112,9 @@ function readFieldNames(args: Decoder): string[] {
 
 function fieldChoice(written: readonly string[], not: boolean): FieldChoice {
   const names = new Set(written.map(name => name.toLowerCase()))
-  return { not, names, key: `${not ? 'not' : 'fields'} ${[...names].sort().join(' ')}` }
+  const key = `${not ? 'not' : 'fields'} ${[...names].sort().join(' ')}`
+  const short = key.length <= 64 ? key : createHash('sha256').update(key).digest('base64')
+  return { not, names, key: short }
 }
 
 /** `0.1024>`: from which octet, and how many. */

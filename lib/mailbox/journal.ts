@@ -156,6 +156,11 @@ export class Journal {
     this.#pending.push(head, payload)
   }
 
+  /** Whether anything was noted since the snapshot. */
+  get hasRecords(): boolean {
+    return this.#offset > headerSize || this.hasPending
+  }
+
   /** Whether there are notes that are not on disk. */
   get hasPending(): boolean {
     return this.#pending.length > 0

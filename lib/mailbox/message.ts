@@ -1,6 +1,6 @@
 /** The octets of a message, its sizes and its date, whatever its file is called by now. */
 import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
-import { parseName, pathOf, uniqueOf } from '../maildir/name.js'
+import { pathOf, sizeIn, storedSizeIn, uniqueOf } from '../maildir/name.js'
 import { wireSize } from '../message/wire.js'
 import { isMissing } from '../sys/error.js'
 import type { State } from './state.js'
@@ -29,7 +29,10 @@ export function readMessage(state: State, uid: number, limit = Number.POSITIVE_I
         filled += count
       }
       const all = octets.subarray(0, filled)
-      if (limit >= size && state.table.sizes[row] === unknownSize) state.table.sizes[row] = wireSize(all)
+      if (limit >= size && state.table.sizes[row] === unknownSize) {
+        state.table.sizes[row] = wireSize(all)
+        state.learned++
+      }
       return all
     } finally {
       closeSync(fd)
@@ -43,11 +46,12 @@ export function sizeOf(state: State, uid: number): number | undefined {
   const row = table.find(uid)
   if (row < 0) return undefined
   if (table.sizes[row] !== unknownSize) return table.sizes[row]
-  const said = parseName(table.names[row]!)
-  if (said.size !== undefined && said.storedSize !== undefined && table.storedSizes[row] === unknownSize) {
-    table.storedSizes[row] = said.storedSize
-    table.sizes[row] = said.size
-    return said.size
+  const name = table.names[row]!
+  const [size, storedSize] = [sizeIn(name), storedSizeIn(name)]
+  if (size !== undefined && storedSize !== undefined && table.storedSizes[row] === unknownSize) {
+    table.storedSizes[row] = storedSize
+    table.sizes[row] = size
+    return size
   }
   readMessage(state, uid)
   const again = table.find(uid)
@@ -94,10 +98,11 @@ function look(state: State, uid: number): void {
 /** What stat says is true; if the name says otherwise, its sizes are not believed. */
 function noteStat(state: State, row: number, octets: number, mtimeMs: number): void {
   const { table } = state
+  if (Number.isNaN(table.dates[row])) state.learned++
   table.dates[row] = Math.floor(mtimeMs / 1000) * 1000
   if (table.storedSizes[row] !== octets) {
-    const said = parseName(table.names[row]!)
-    table.sizes[row] = said.storedSize === octets && said.size !== undefined ? said.size : unknownSize
+    const name = table.names[row]!
+    table.sizes[row] = storedSizeIn(name) === octets ? (sizeIn(name) ?? unknownSize) : unknownSize
     table.storedSizes[row] = octets
   }
 }

@@ -26,7 +26,8 @@ export function load(state: State): void {
     return
   }
   const { meta } = snapshot.snapshot
-  if (!state.list.resume(meta.list, snapshot.snapshot)) {
+  const isSame = state.list.resume(meta.list, snapshot.snapshot)
+  if (!isSame) {
     if (state.list.read() === 'missing') state.list.restoreAll(meta.list, snapshot.snapshot)
     if (state.list.validity !== meta.validity) {
       state.gone.reset(state.nextModseq())
@@ -36,9 +37,9 @@ export function load(state: State): void {
   }
   fill(state, snapshot.snapshot)
   forgetDead(state, meta.next)
-  state.reconcile()
+  if (!isSame) state.reconcile()
   for (const record of snapshot.records) replay(state, record)
-  forgetListed(state, uid => state.foretold.get(uid) === isGone)
+  forgetForetold(state)
   state.loaded = true
 }
 
@@ -82,6 +83,12 @@ function forgetListed(state: State, isDead: (uid: number) => boolean): void {
   for (const [unique, uid] of [...state.list.uids]) if (isDead(uid)) state.list.forget(unique, uid)
 }
 
+/** Lines of messages that came and went unseen. */
+function forgetForetold(state: State): void {
+  const gone = new Set([...state.foretold].filter(([, modseq]) => modseq === isGone).map(([uid]) => uid))
+  if (gone.size > 0) forgetListed(state, uid => gone.has(uid))
+}
+
 /** Listed below what the snapshot knows as next, and not in it: messages that were gone by then. */
 function forgetDead(state: State, next: number): void {
   const { table, list } = state
@@ -94,8 +101,7 @@ export function catchUpJournal(state: State): void {
   const records = state.journal.read()
   if (records) {
     for (const record of records) replay(state, record)
-    if ([...state.foretold.values()].includes(isGone))
-      forgetListed(state, uid => state.foretold.get(uid) === isGone)
+    forgetForetold(state)
     return
   }
   const found = readWithJournal(state)
@@ -203,6 +209,7 @@ export async function snapshot(state: State): Promise<void> {
   })
   next.start()
   state.wantsSnapshot = false
+  state.learned = 0
 }
 
 function timeOf(directory: Directory): string {

@@ -7,6 +7,28 @@ import { isMissing } from '../sys/error.js'
 /** Longest piece of work before others run, in milliseconds. */
 export const slice = 8
 
+/** Cuts long work into slices, between which other sessions run. */
+export class Pacer {
+  #until = performance.now() + slice
+  #steps = 0
+
+  /** Whether the slice is used up; the clock is looked at now and then only. */
+  get isDue(): boolean {
+    return (++this.#steps & 63) === 0 && performance.now() > this.#until
+  }
+
+  /** The same for steps that each may take long. */
+  get isOver(): boolean {
+    return performance.now() > this.#until
+  }
+
+  /** Lets others run, and begins the next slice. */
+  async rest(): Promise<void> {
+    await yielding()
+    this.#until = performance.now() + slice
+  }
+}
+
 /** How far apart two changes may be and leave the same modification time, in milliseconds: the kernel's tick. */
 const fineGrain = 12
 /** The same on file systems that keep whole seconds. */
@@ -96,13 +118,10 @@ async function readNames(path: string): Promise<string[]> {
     throw error
   }
   try {
-    let until = performance.now() + slice
+    const pacer = new Pacer()
     for (let entry = directory.readSync(); entry; entry = directory.readSync()) {
       if (isMessageName(entry.name) && !entry.isDirectory()) names.push(entry.name)
-      if ((names.length & 63) === 0 && performance.now() > until) {
-        await yielding()
-        until = performance.now() + slice
-      }
+      if (pacer.isDue) await pacer.rest()
     }
   } finally {
     directory.closeSync()

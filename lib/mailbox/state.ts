@@ -59,6 +59,8 @@ export class State {
   readonly gone = new Gone()
   /** The snapshot or the journal on disk is not to be used: both are to be written anew. */
   wantsSnapshot = false
+  /** Sizes and dates found out since the snapshot was written. */
+  learned = 0
   /** They could not be written: until when nobody tries again, in milliseconds of the monotonic clock. */
   journalPausedUntil = 0
   /** A synchronisation under way. */

@@ -5,13 +5,11 @@
  * when reading found it nowhere although nothing moved, or several times in a row.
  */
 import { renameSync, statSync, unlinkSync } from 'node:fs'
-import { setImmediate as yielding } from 'node:timers/promises'
-import { compareNames, maskOf, pathOf, uniqueName, uniqueOf, withMask } from '../maildir/name.js'
+import { maskOf, pathOf, timeOf, uniqueName, uniqueOf, withMask } from '../maildir/name.js'
 import { isMissing } from '../sys/error.js'
 import { guidOf } from './guid.js'
-import { type Directory, slice } from './scan.js'
+import { type Directory, Pacer } from './scan.js'
 import { aMoment, type State } from './state.js'
-import type { UidEntry } from './uidlist.js'
 import { nextUidValidity } from './uidvalidity.js'
 
 /** How often the directories are read before a message that is never found counts as gone. */
@@ -66,11 +64,12 @@ export async function synchronise(state: State): Promise<void> {
 export async function rescan(state: State, complete = !state.loaded): Promise<void> {
   let missing: Set<number> | undefined
   for (let attempt = 1; ; attempt++) {
-    const { scanned, files, moved } = await scan(state, complete)
-    const findings = match(state, files, scanned)
+    const scans = await scan(state, complete)
+    const findings = await match(state, scans)
     const now = findings.missing
     missing = new Set(missing ? [...missing].filter(uid => now.has(uid)) : now)
-    if (missing.size === 0 || (scanned.length === 2 && !moved) || attempt === attempts) {
+    const moved = scans.some(one => one.moved)
+    if (missing.size === 0 || (scans.length === 2 && !moved) || attempt === attempts) {
       await take(state, findings, missing)
       return
     }
@@ -79,44 +78,46 @@ export async function rescan(state: State, complete = !state.loaded): Promise<vo
   }
 }
 
-/** new/ is read before cur/: a file that moves on meanwhile is then seen twice, not never. */
-async function scan(
-  state: State,
-  complete: boolean,
-): Promise<{ scanned: Directory[]; files: File[]; moved: boolean }> {
-  const scanned = [state.newDirectory, state.curDirectory].filter(one => complete || one.wantsScan())
-  const files: File[] = []
-  let anyMoved = false
-  for (const directory of scanned) {
-    const { names, moved } = await directory.scan()
-    anyMoved ||= moved
-    for (const name of names) files.push({ name, unique: uniqueOf(name), isNew: directory.isNew })
-  }
-  return { scanned, files, moved: anyMoved }
+interface Scan {
+  readonly directory: Directory
+  readonly names: readonly string[]
+  readonly moved: boolean
 }
 
-function match(state: State, files: readonly File[], scanned: readonly Directory[]): Findings {
+/** new/ is read before cur/: a file that moves on meanwhile is then seen twice, not never. */
+async function scan(state: State, complete: boolean): Promise<Scan[]> {
+  const scans: Scan[] = []
+  for (const directory of [state.newDirectory, state.curDirectory].filter(one => complete || one.wantsScan()))
+    scans.push({ directory, ...(await directory.scan()) })
+  return scans
+}
+
+async function match(state: State, scans: readonly Scan[]): Promise<Findings> {
   const { table, list } = state
   const findings: Findings = { fresh: new Map(), doubles: [], missing: new Set(), flagged: [] }
   const { fresh } = findings
   const seen = new Uint8Array(table.count)
-  for (const file of files) {
-    const uid = list.uids.get(file.unique)
-    const row = uid === undefined ? -1 : table.find(uid)
-    if (row < 0) {
-      if (fresh.has(file.unique)) findings.doubles.push(file)
-      else fresh.set(file.unique, file)
-    } else if (seen[row] || isElsewhere(state, row, file, scanned)) findings.doubles.push(file)
-    else {
-      seen[row] = 1
-      table.names[row] = file.name
-      table.inNew[row] = file.isNew ? 1 : 0
-      if (maskOf(file.name) !== table.masks[row]) findings.flagged.push(uid!)
+  const complete = scans.length === 2
+  const pacer = new Pacer()
+  for (const { directory, names } of scans)
+    for (const name of names) {
+      const unique = uniqueOf(name)
+      const uid = list.uids.get(unique)
+      const row = uid === undefined ? -1 : table.find(uid)
+      if (row < 0 || seen[row] || (!complete && isElsewhere(state, row, directory))) {
+        const file = { name, unique, isNew: directory.isNew }
+        if (row >= 0 || fresh.has(unique)) findings.doubles.push(file)
+        else fresh.set(unique, file)
+      } else {
+        seen[row] = 1
+        table.names[row] = name
+        table.inNew[row] = directory.isNew ? 1 : 0
+        if (maskOf(name) !== table.masks[row]) findings.flagged.push(uid!)
+      }
+      if (pacer.isDue) await pacer.rest()
     }
-  }
-  const complete = scanned.length === 2
   for (let row = 0; row < table.count; row++)
-    if (!seen[row] && (complete || !!table.inNew[row] === scanned[0]?.isNew))
+    if (!seen[row] && (complete || !!table.inNew[row] === scans[0]?.directory.isNew))
       findings.missing.add(table.uids[row]!)
   if (complete && list.uids.size > table.count)
     for (const [unique, uid] of list.uids)
@@ -125,9 +126,9 @@ function match(state: State, files: readonly File[], scanned: readonly Directory
 }
 
 /** Whether a message whose file was found here still has its file in the directory that was not read. */
-function isElsewhere(state: State, row: number, file: File, scanned: readonly Directory[]): boolean {
-  if (scanned.length === 2 || !!state.table.inNew[row] === file.isNew) return false
-  return statOf(directoryFor(state, { isNew: !file.isNew }), state.table.names[row]!) !== undefined
+function isElsewhere(state: State, row: number, found: Directory): boolean {
+  if (!!state.table.inNew[row] === found.isNew) return false
+  return statOf(directoryFor(state, { isNew: !found.isNew }), state.table.names[row]!) !== undefined
 }
 
 /** Makes the findings the truth. */
@@ -217,47 +218,54 @@ function statOf(directory: Directory, name: string) {
 /** Gives UIDs to files that have none, and rows to all, in the order of their UIDs. */
 async function addFiles(state: State, files: readonly File[]): Promise<void> {
   const { table, list } = state
-  const listed: (File & UidEntry)[] = []
+  const listed: File[] = []
   const unlisted: File[] = []
   for (const file of files) {
-    const uid = list.uids.get(file.unique)
-    if (uid !== undefined && uid > table.lastUid) listed.push({ ...file, uid })
+    if ((list.uids.get(file.unique) ?? 0) > table.lastUid) listed.push(file)
     else unlisted.push(file)
   }
-  listed.sort((a, b) => a.uid - b.uid)
-  unlisted.sort((a, b) => compareNames(a.name, b.name))
-  const entries = await writeUids(state, unlisted)
-  const all = [...listed, ...unlisted.map((file, i) => ({ ...file, uid: entries[i]!.uid }))]
-  if (all.length === 0) return
+  const pacer = new Pacer()
+  const ofOthers = sortedBy(listed, file => list.uids.get(file.unique)!)
+  await pacer.rest()
+  const ofNobody = sortedBy(unlisted, file => timeOf(file.name))
+  await pacer.rest()
+  await writeUids(state, ofNobody)
+  if (files.length === 0) return
   const modseq = state.nextModseq()
   let recent = 0
   const noted: number[] = []
-  for (const { uid, name, isNew } of all) {
+  for (const file of [...ofOthers, ...ofNobody]) {
+    const uid = list.uids.get(file.unique)!
     const known = state.foretold.get(uid)
     if (known === undefined) noted.push(uid)
-    table.push(uid, name, isNew, maskOf(name), known ?? modseq, state.changes.tick)
-    if (isNew) recent ||= uid
+    table.push(uid, file.name, file.isNew, maskOf(file.name), known ?? modseq, state.changes.tick)
+    if (file.isNew) recent ||= uid
+    if (pacer.isDue) await pacer.rest()
   }
   state.foretold.clear()
   if (state.loaded) state.flagged(noted, modseq)
-  if (!state.loaded) state.firstRecent = recent || list.next
+  else state.firstRecent = recent || list.next
+}
+
+/** Files by a number, and by their names where it is the same. */
+function sortedBy(files: readonly File[], number: (file: File) => number): File[] {
+  const keys = Float64Array.from(files, number)
+  const order = Uint32Array.from(files, (_, i) => i)
+  order.sort((a, b) => keys[a]! - keys[b]! || (files[a]!.name < files[b]!.name ? -1 : 1))
+  return Array.from(order, i => files[i]!)
 }
 
 /** Puts UIDs for new files on disk, and makes or mends the list where that is due. */
-async function writeUids(state: State, files: readonly File[]): Promise<UidEntry[]> {
+async function writeUids(state: State, files: readonly File[]): Promise<void> {
   const { list } = state
   const isNew = list.validity === 0
-  if (isNew) {
-    list.validity = nextUidValidity(state.root, state.clock())
-    list.guid = guidOf()
-  }
+  if (isNew) list.validity = nextUidValidity(state.root, state.clock())
+  list.guid ||= guidOf()
   const entries = list.assign(files.map(file => file.unique))
-  if (isNew || list.wantsRewrite || list.guid === '') {
-    list.guid ||= guidOf()
+  if (isNew || list.wantsRewrite) {
     for (const { uid, unique } of entries) list.uids.set(unique, uid)
     await list.rewrite()
   } else if (entries.length > 0) await list.append(entries)
-  return entries
 }
 
 /** new/ to cur/: what a mail reader does with what it has seen (maildir(5)). */
@@ -266,7 +274,7 @@ async function moveNew(state: State): Promise<void> {
   if (!state.hasNew) return
   newDirectory.beforeOwnChange()
   curDirectory.beforeOwnChange()
-  let until = performance.now() + slice
+  const pacer = new Pacer()
   for (let row = 0; row < table.count; row++) {
     if (!table.inNew[row]) continue
     const old = table.names[row]!
@@ -279,10 +287,7 @@ async function moveNew(state: State): Promise<void> {
       if (!isMissing(error)) throw error
       newDirectory.stale = curDirectory.stale = true
     }
-    if (performance.now() > until) {
-      await yielding()
-      until = performance.now() + slice
-    }
+    if (pacer.isDue) await pacer.rest()
   }
   newDirectory.afterOwnChange()
   curDirectory.afterOwnChange()

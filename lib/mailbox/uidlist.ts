@@ -13,6 +13,7 @@
  * lines below it keep theirs. No UID that any line names is given again.
  */
 import { closeSync, fdatasync, fstatSync, openSync, readSync, renameSync, statSync } from 'node:fs'
+import { setImmediate as yielding } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { uniqueOf } from '../maildir/name.js'
 import { closeQuietly, syncDirectory, writeAllSync } from '../sys/atomic.js'
@@ -33,6 +34,8 @@ export type UidListNews = 'same' | 'grown' | 'replaced' | 'missing'
 
 /** How many octets before the place we read to must still be the same for a file to be the same file, grown. */
 const markSize = 64
+/** Lines written before others run. */
+const linesAtOnce = 10_000
 /** How many UIDs are passed over when the list had to be made from an older snapshot. */
 const restoredSkip = 10_000
 /** The largest jump over the last good line that a broken line's number is believed. */
@@ -311,11 +314,23 @@ export class UidList {
     const entries = [...this.uids].sort((a, b) => a[1] - b[1])
     const keys = this.#headerKeys.map(key => ` ${key}`).join('')
     let text = `3 V${this.validity} N${this.next} G${this.guid}${keys}\n`
-    for (const [unique, uid] of entries) text += `${uid} ${this.#lineKeys.get(uid) ?? ''}:${unique}\n`
     const temporary = `${this.path}.tmp`
     const fd = openSync(temporary, 'w', 0o600)
-    try {
+    let written = 0
+    const write = () => {
       writeAllSync(fd, Buffer.from(text, 'latin1'))
+      written += text.length
+      this.#mark = text.slice(-markSize)
+      text = ''
+    }
+    try {
+      for (const [i, [unique, uid]] of entries.entries()) {
+        text += `${uid} ${this.#lineKeys.get(uid) ?? ''}:${unique}\n`
+        if (i % linesAtOnce !== linesAtOnce - 1) continue
+        write()
+        await yielding()
+      }
+      if (text !== '') write()
       await datasync(fd)
       const { ino, mtimeMs } = fstatSync(fd)
       this.#ino = ino
@@ -325,8 +340,7 @@ export class UidList {
     }
     renameSync(temporary, this.path)
     await syncDirectory(this.directory)
-    this.#offset = text.length
-    this.#mark = text.slice(-markSize)
+    this.#offset = written
     this.#lastUid = entries.at(-1)?.[1] ?? 0
     this.lines = entries.length
     this.broken = false

@@ -275,12 +275,15 @@ function refusal(maildir: string, cause: unknown): Error {
  */
 export async function makeMaildir(path: string, folder = false): Promise<void> {
   try {
-    const made = await promises.mkdir(`${path}/tmp`, { recursive: true, mode: 0o700 })
-    for (const part of ['new', 'cur'])
-      await promises.mkdir(`${path}/${part}`, { recursive: true, mode: 0o700 })
+    const made: string[] = []
+    for (const part of ['tmp', 'new', 'cur']) {
+      const first = await promises.mkdir(`${path}/${part}`, { recursive: true, mode: 0o700 })
+      if (first !== undefined) made.push(first)
+    }
     if (folder) await writeSynced(`${path}/maildirfolder`, '').catch(ignoreExisting)
+    if (made.length === 0 && !folder) return
     await syncDirectory(path)
-    if (made !== undefined) await syncUpTo(path, made)
+    if (made[0] !== undefined) await syncUpTo(path, made[0])
   } catch (error) {
     throw refusal(path, error)
   }

@@ -32,6 +32,16 @@ for (let i = 0; i < 26; i++) bitOfCode[97 + i] = 1 << (firstKeywordBit + i)
 
 /** All flag letters in ASCII order, which is the order they are written in. */
 const letters = [...'DFRST', ...'abcdefghijklmnopqrstuvwxyz']
+const lettersOfMask = new Map<number, string>()
+
+function lettersOf(mask: number): string {
+  let found = lettersOfMask.get(mask)
+  if (found === undefined) {
+    found = letters.filter(letter => mask & bitOfCode[letter.charCodeAt(0)]!).join('')
+    lettersOfMask.set(mask, found)
+  }
+  return found
+}
 
 /** Takes a name apart. */
 export function parseName(name: string): MaildirName {
@@ -68,27 +78,42 @@ export function maskOf(name: string): number {
  * `,…` after the flags, is kept whole: other programs put them there.
  */
 export function withMask(name: string, mask: number): string {
-  const old = [...name.slice(flagsStart(name), flagsEnd(name))].filter(
-    letter => bitOfCode[letter.charCodeAt(0)] === 0,
-  )
-  const flags = letters.filter(letter => mask & bitOfCode[letter.charCodeAt(0)]!)
-  const all = old.length > 0 ? [...old, ...flags].sort() : flags
-  return `${uniqueOf(name)}:2,${all.join('')}${name.slice(flagsEnd(name))}`
+  const start = flagsStart(name)
+  const end = flagsEnd(name)
+  let flags = lettersOf(mask)
+  for (let i = start; i < end; i++)
+    if (bitOfCode[name.charCodeAt(i)] === 0) {
+      const others = [...name.slice(start, end)].filter(letter => bitOfCode[letter.charCodeAt(0)] === 0)
+      flags = [...others, ...flags].sort().join('')
+      break
+    }
+  return `${uniqueOf(name)}:2,${flags}${name.slice(end)}`
 }
 
-/** `S=` or `W=`: decimal digits up to the next "," or the end; anything else is no size. */
-function sizeField(unique: string, key: string): number | undefined {
-  const start = unique.indexOf(key)
-  if (start < 0) return undefined
+/** What a name says of sizes, without taking the rest apart: `S=`, the octets on disk; undefined when it does not. */
+export function storedSizeIn(name: string): number | undefined {
+  return sizeField(name, ',S=')
+}
+
+/** The same for `W=`, the octets on the wire. */
+export function sizeIn(name: string): number | undefined {
+  return sizeField(name, ',W=')
+}
+
+/** `S=` or `W=`: decimal digits up to the next ",", ":" or the end; anything else is no size, nor is what stands behind ":". */
+function sizeField(name: string, key: string): number | undefined {
+  const start = name.indexOf(key)
+  const colon = name.indexOf(':')
+  if (start < 0 || (colon >= 0 && start > colon)) return undefined
   let value = 0
   let i = start + key.length
-  for (; i < unique.length; i++) {
-    const digit = unique.charCodeAt(i) - 0x30
+  for (; i < name.length; i++) {
+    const digit = name.charCodeAt(i) - 0x30
     if (digit < 0 || digit > 9) break
     value = value * 10 + digit
   }
-  if (i === start + key.length || (i < unique.length && unique.charCodeAt(i) !== 0x2c)) return undefined
-  return Number.isSafeInteger(value) ? value : undefined
+  const isEnd = i === name.length || name[i] === ',' || name[i] === ':'
+  return i > start + key.length && isEnd && Number.isSafeInteger(value) ? value : undefined
 }
 
 function flagsStart(name: string): number {
@@ -109,11 +134,11 @@ export function isMessageName(name: string): boolean {
 }
 
 /**
- * Orders names as they were delivered: by their seconds as a number (a string comparison breaks where the digits
- * grow), then by their microseconds, then by the octets.
+ * When a name says its message was delivered, in microseconds since 1970. Seconds and microseconds are numbers: a
+ * comparison of strings breaks where their digits grow.
  */
-export function compareNames(a: string, b: string): number {
-  return digits(a, 0) - digits(b, 0) || micros(a) - micros(b) || (a < b ? -1 : a > b ? 1 : 0)
+export function timeOf(name: string): number {
+  return digits(name, 0) * 1e6 + micros(name)
 }
 
 /** The number that stands at an offset; 0 where none does. */

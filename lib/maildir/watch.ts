@@ -15,14 +15,9 @@ const pollWithout = 1_000
 /**
  * Calls `changed` after something changed in the Maildir, and now and then without a reason.
  *
- * @param ours whether an event was caused by this very process and tells nothing new
  * @returns ends the watch
  */
-export function watchMaildir(
-  maildir: string,
-  changed: () => void,
-  ours: (entry: string) => boolean = () => false,
-): () => void {
+export function watchMaildir(maildir: string, changed: () => void): () => void {
   let timer: NodeJS.Timeout | undefined
   const soon = () => {
     timer ??= setTimeout(() => {
@@ -30,7 +25,7 @@ export function watchMaildir(
       changed()
     }, settle).unref()
   }
-  const watchers = ['new', 'cur'].map(part => start(`${maildir}/${part}`, soon, ours))
+  const watchers = ['new', 'cur'].map(part => start(`${maildir}/${part}`, soon))
   const poll = setInterval(changed, watchers.includes(undefined) ? pollWithout : pollEvery).unref()
   return () => {
     clearTimeout(timer)
@@ -39,11 +34,10 @@ export function watchMaildir(
   }
 }
 
-function start(path: string, soon: () => void, ours: (entry: string) => boolean): FSWatcher | undefined {
+function start(path: string, soon: () => void): FSWatcher | undefined {
   try {
-    const watcher = watch(path, { persistent: false, encoding: 'latin1' as BufferEncoding }, (_, entry) => {
-      if (entry === null || !ours(entry)) soon()
-    })
+    // Only names count: an event of another kind is a file that was written to or stamped.
+    const watcher = watch(path, { persistent: false }, event => event === 'rename' && soon())
     // The directory is gone, or the queue overflowed: looking is the answer to both.
     watcher.on('error', soon)
     return watcher

@@ -21,11 +21,13 @@ export function plainText(html: string): string {
   // Once for all elements whose end is looked for.
   let lower: string | undefined
   const lowered = () => (lower ??= asciiLower(html))
+  // Elements that have no end further on: it is not looked for again, so that time stays linear.
+  const endless = new Set<string>()
   for (let at = 0; at < html.length; ) {
     const open = html.indexOf('<', at)
     pieces.push(html.slice(at, open < 0 ? html.length : open))
     if (open < 0) break
-    at = afterTag(html, open, pieces, lowered)
+    at = afterTag(html, open, pieces, lowered, endless)
   }
   return decodeEntities(pieces.join(''))
     .replace(/[ \t\r\n\u00a0]+/g, ' ')
@@ -33,7 +35,13 @@ export function plainText(html: string): string {
 }
 
 /** Goes behind a tag, and behind the whole element where that is hidden. */
-function afterTag(html: string, open: number, pieces: string[], lowered: () => string): number {
+function afterTag(
+  html: string,
+  open: number,
+  pieces: string[],
+  lowered: () => string,
+  endless: Set<string>,
+): number {
   if (html.startsWith('<!--', open)) return behind(html, '-->', open + 4)
   const name = /^<\/?([a-z][a-z0-9]*)/i.exec(html.slice(open, open + 20))?.[1]?.toLowerCase()
   if (name === undefined && html[open + 1] !== '!' && html[open + 1] !== '?') {
@@ -43,7 +51,8 @@ function afterTag(html: string, open: number, pieces: string[], lowered: () => s
   pieces.push(' ')
   const end = behind(html, '>', open + 1)
   if (name === undefined || !hidden.test(name) || html[open + 1] === '/') return end
-  const closing = lowered().indexOf(`</${name}`, end)
+  const closing = endless.has(name) ? -1 : lowered().indexOf(`</${name}`, end)
+  if (closing < 0) endless.add(name)
   return closing < 0 ? end : behind(html, '>', closing)
 }
 

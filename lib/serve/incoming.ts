@@ -47,20 +47,25 @@ export class IncomingMessage implements Incoming {
   readonly #open: (head: Head) => Promise<Carrier[]>
   readonly #userOf: (recipient: Recipient) => string | undefined
   readonly #reader = new HeadReader()
+  readonly #ended: (head: Head, fates: readonly Fate[]) => Promise<void>
+  #head: Head | undefined
   #carriers: Carrier[] | undefined
 
   /**
    * @param open called with the header as it came, once it is there @throws MailError to refuse the message
    * @param userOf whose refusal is a recipient's
+   * @param ended called when all is done that the sender is told of; must not throw
    */
   constructor(
     message: Relayed,
     open: (head: Head) => Promise<Carrier[]>,
     userOf: (recipient: Recipient) => string | undefined = () => undefined,
+    ended: (head: Head, fates: readonly Fate[]) => Promise<void> = async () => {},
   ) {
     this.#message = message
     this.#open = open
     this.#userOf = userOf
+    this.#ended = ended
   }
 
   get id(): string {
@@ -83,10 +88,12 @@ export class IncomingMessage implements Incoming {
       const result = await carrier.commit()
       if (result instanceof Refusals) for (const [user, error] of result) refusals.set(user, error)
     }
-    return this.#message.envelope.recipients.map(recipient => {
+    const fates = this.#message.envelope.recipients.map((recipient): Fate => {
       const user = this.#userOf(recipient)
       return (user === undefined ? undefined : refusals.get(user)) ?? 'accepted'
     })
+    if (this.#head) await this.#ended(this.#head, fates)
+    return fates
   }
 
   async abort(): Promise<void> {
@@ -97,6 +104,7 @@ export class IncomingMessage implements Incoming {
   async #begin(head: Head): Promise<void> {
     if (head.count('received') > mostHops)
       throw new SmtpError(554, '5.4.6', 'The message has passed too many servers: it goes in circles')
+    this.#head = head
     this.#carriers = await this.#open(head)
     for (const octets of head.rewrite(this.#lines(head), field => dropped.has(field.key)))
       await this.#pass(octets)

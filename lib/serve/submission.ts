@@ -8,13 +8,17 @@ import { formatName, parseName } from '../auth/name.js'
 import type { User } from '../auth/users.js'
 import type { Head } from '../message/head.js'
 import { newIdentifier } from '../queue/entry.js'
-import type { Path } from '../smtp/path.js'
+import { wantsSuccess } from '../smtp/dsn.js'
+import { nullPath, type Path } from '../smtp/path.js'
 import { SmtpError } from '../smtp/reply.js'
-import type { Backend, Envelope, Exchange, Incoming, Peer, Recipient } from '../smtp/session.js'
+import type { Backend, Envelope, Exchange, Fate, Incoming, Peer, Recipient } from '../smtp/session.js'
+import { describe } from '../sys/error.js'
 import type { Log } from '../sys/log.js'
 import type { Networks } from '../sys/sockets.js'
 import { authenticate, mechanisms } from '../wire/sasl.js'
 import { type Carrier, IncomingMessage, type Relayed } from './incoming.js'
+import type { MessageRate } from './smtp-rate.js'
+import { headOf, successReport } from './smtp-report.js'
 
 /** Follows addresses; lib/auth's Aliases does. */
 export interface Directory {
@@ -40,6 +44,8 @@ export interface SubmissionOptions {
   readonly allowsRecipient?: (address: string) => boolean
   /** Addresses that the configuration lets a user send as, besides the user's own and its aliases. */
   readonly mayAlsoSendAs?: (user: User, address: string) => boolean
+  /** How many messages a login may send; as many as it likes unless given. */
+  readonly rate?: MessageRate
   /** Local delivery. Those that its commit() refuses are told by the names of users. */
   readonly deliver: (recipients: readonly Inside[], message: Relayed, head: Head) => Promise<Carrier>
   /** The way out to other domains; there is none unless given. */
@@ -99,6 +105,7 @@ export class Submission implements Backend<User> {
     const { allowsSender, mayAlsoSendAs } = this.#options
     const address = this.#complete(sender)
     if (login) {
+      this.#checkRate(login)
       if (sender.address === '' || this.#owns(login, sender) || mayAlsoSendAs?.(login, address)) return
       throw new SmtpError(553, '5.7.1', `${login.name} may not send as ${address}`)
     }
@@ -120,8 +127,12 @@ export class Submission implements Backend<User> {
   }
 
   async begin(peer: Peer, login: User | undefined, envelope: Envelope): Promise<Incoming> {
-    const { hostname, clock = Date.now, protocol } = this.#options
+    const { hostname, clock = Date.now, protocol, rate } = this.#options
     const now = clock()
+    if (login) {
+      this.#checkRate(login)
+      rate?.count(login.name, now)
+    }
     const known = login !== undefined || this.#options.trusted.has(peer.address)
     const { users, outside } = this.#destinations(envelope)
     const message: Relayed = {
@@ -136,14 +147,64 @@ export class Submission implements Backend<User> {
       complete: known && protocol === 'smtp',
       alone: envelope.recipients.length === 1 && users.length + outside.length === 1,
     }
-    const open = (head: Head) => this.#open(message, head, users, outside)
-    return new IncomingMessage(message, open, recipient => this.#refusalOf(recipient))
+    return new IncomingMessage(
+      message,
+      head => this.#open(message, head, users, outside),
+      recipient => this.#refusalOf(recipient),
+      (head, fates) => this.#report(message, head, fates),
+    )
   }
 
   /** Whose refusal is a recipient's: of the one user that it leads to. */
   #refusalOf(recipient: Recipient): string | undefined {
-    const { users, remote } = this.#expansion(recipient)
+    const { users, remote } = this.#expand(recipient)
     return users.length === 1 && remote.length === 0 ? users[0]?.user.name : undefined
+  }
+
+  /**
+   * Tells the sender what was put into mailboxes, where that was asked for. What goes out is reported on its way.
+   * A stranger's sender may be forged: reports for it go to our own domains only.
+   */
+  async #report(message: Relayed, head: Head, fates: readonly Fate[]): Promise<void> {
+    const { envelope, sender, peer, login, now } = message
+    const delivered = envelope.recipients.filter(
+      (recipient, i) =>
+        wantsSuccess(recipient.parameters) &&
+        fates[i] === 'accepted' &&
+        this.#expand(recipient).remote.length === 0,
+    )
+    if (sender === '' || delivered.length === 0) return
+    const { relay, directory, log } = this.#options
+    const to: Recipient = { path: envelope.sender, parameters: new Map([['NOTIFY', 'NEVER']]) }
+    const ours = directory.isOurs(domainOf(sender))
+    if (!ours && !(relay && this.#mayRelay(peer, login))) return
+    const report: Relayed = {
+      ...message,
+      id: newIdentifier(now),
+      login: undefined,
+      envelope: {
+        sender: nullPath,
+        parameters: new Map(),
+        recipients: [to],
+        declaredSize: 0,
+        utf8: envelope.utf8,
+      },
+      sender: '',
+      complete: false,
+      alone: true,
+    }
+    try {
+      const octets = successReport(message, head, delivered)
+      const { users, outside } = this.#destinations(report.envelope)
+      for (const carrier of await this.#open(report, headOf(octets), users, outside)) {
+        await carrier.write(octets)
+        await carrier.commit()
+      }
+      log.info('report', { message: report.id, about: message.id, kind: 'success', to: sender })
+    } catch (error) {
+      // The message itself is where it should be: that is not undone for want of a report.
+      log.warning('report-failed', { about: message.id, to: sender, reason: describe(error) })
+    }
   }
 
   async #open(
@@ -162,6 +223,12 @@ export class Submission implements Backend<User> {
       for (const carrier of carriers) await carrier.abort()
       throw error
     }
+  }
+
+  #checkRate({ name }: User): void {
+    const { rate, clock = Date.now } = this.#options
+    if (rate && !rate.allows(name, clock()))
+      throw new SmtpError(451, '4.7.1', `${name} has sent too many messages in a minute; try again soon`)
   }
 
   #verifier({ address, secure, session }: Peer) {
@@ -213,12 +280,17 @@ export class Submission implements Backend<User> {
     throw new SmtpError(550, '5.1.1', `There is no mailbox <${address}> here`)
   }
 
+  #expand(recipient: Recipient): Expansion {
+    const { directory } = this.#options
+    return this.#expansions.get(recipient) ?? directory.expand(this.#complete(recipient.path))
+  }
+
   /** Everybody once, however many addresses and lists lead there. */
   #destinations({ recipients }: Envelope): { users: Inside[]; outside: Outside[] } {
     const users = new Map<string, Inside>()
     const outside = new Map<string, Outside>()
     for (const recipient of recipients) {
-      const expansion = this.#expansion(recipient)
+      const expansion = this.#expand(recipient)
       // A reply to SMTP's DATA is everybody's; one to LMTP's is one recipient's, who may be many.
       const told = this.#options.protocol === 'lmtp' || recipients.length === 1
       const refusable = told && this.#refusalOf(recipient) !== undefined
@@ -233,10 +305,6 @@ export class Submission implements Backend<User> {
         if (!outside.has(address)) outside.set(address, { address, recipient })
     }
     return { users: [...users.values()], outside: [...outside.values()] }
-  }
-
-  #expansion(recipient: Recipient): Expansion {
-    return this.#expansions.get(recipient) ?? this.#options.directory.expand(this.#complete(recipient.path))
   }
 }
 

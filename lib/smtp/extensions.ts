@@ -1,5 +1,6 @@
 /** Extensions: what EHLO announces, and the parameters of MAIL and RCPT that belong to them. */
 import type { AnySession } from './command.js'
+import { checkEnvelopeId, checkNotify, checkOriginal, checkRet } from './dsn.js'
 import { SmtpError } from './reply.js'
 
 /** The lines of the answer to EHLO or LHLO behind the first. */
@@ -11,8 +12,13 @@ export function announce(session: AnySession): string[] {
     '8BITMIME', // RFC 6152
     'SMTPUTF8', // RFC 6531
     'ENHANCEDSTATUSCODES', // RFC 2034
+    'CHUNKING', // RFC 3030
+    'DSN', // RFC 3461
+    `LIMITS RCPTMAX=${session.options.maxRecipients}`, // RFC 9422
+    ...(mayRequireTls(session) ? ['REQUIRETLS'] : []), // RFC 8689
     ...(mayStartTls(session) ? ['STARTTLS'] : []), // RFC 3207
     ...(mechanisms.length > 0 ? [`AUTH ${mechanisms.join(' ')}`] : []), // RFC 4954
+    ...(session.mayAssume ? ['XCLIENT NAME ADDR PORT PROTO HELO'] : []),
     'HELP',
   ]
 }
@@ -21,6 +27,11 @@ export function announce(session: AnySession): string[] {
 export function mayStartTls(session: AnySession): boolean {
   const { tls, identity } = session.options
   return session.tls === undefined && identity !== undefined && (tls === 'offered' || tls === 'required')
+}
+
+/** Whether a sender may ask for TLS all the way: only where TLS came this far (RFC 8689 §4). */
+function mayRequireTls(session: AnySession): boolean {
+  return session.tls !== undefined && session.options.requireTls === true
 }
 
 /** The mechanisms that can be used now: none in the clear, unless the listener has no TLS at all. */
@@ -46,11 +57,20 @@ const mailParameters: Readonly<Record<string, Parameter>> = {
   SMTPUTF8(value) {
     if (value !== '') throw bad('SMTPUTF8 has no value')
   },
+  RET: checkRet,
+  ENVID: checkEnvelopeId,
+  REQUIRETLS(value, session) {
+    if (!mayRequireTls(session)) throw new SmtpError(555, '5.5.4', 'REQUIRETLS is not offered here')
+    if (value !== '') throw bad('REQUIRETLS has no value')
+  },
   // The identity that a relay vouches for (RFC 4954 §5): nothing here trusts it, and nothing passes it on.
   AUTH() {},
 }
 
-const recipientParameters: Readonly<Record<string, Parameter>> = {}
+const recipientParameters: Readonly<Record<string, Parameter>> = {
+  NOTIFY: checkNotify,
+  ORCPT: value => checkOriginal(value),
+}
 
 /** Checks MAIL's parameters. @throws SmtpError 555 for one that was not offered, 501 for a bad value */
 export function checkMailParameters(session: AnySession, parameters: ReadonlyMap<string, string>): void {

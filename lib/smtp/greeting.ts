@@ -5,26 +5,31 @@ import { announce, mayStartTls } from './extensions.js'
 import { SmtpError } from './reply.js'
 import type { State } from './session.js'
 
-const anywhere: readonly State[] = ['new', 'ready', 'mail', 'recipients']
+const anywhere: readonly State[] = ['new', 'ready', 'mail', 'recipients', 'chunks']
 
 /**
  * Devices call themselves anything: underscores, bare addresses, nothing at all. It is a word for the log and the
  * Received line and decides nothing.
  */
-function checkName(_session: AnySession, argument: string): string {
-  const name = argument.trim().split(/\s/, 1)[0] ?? ''
+function checkName({ assumedHelo }: AnySession, argument: string): string {
+  const name = (assumedHelo ?? argument).trim().split(/\s/, 1)[0] ?? ''
   return name.replace(/[^\x21-\x7e\u00a1-\uffff]|[()<>\\";,]/g, '?').slice(0, 255)
 }
 
-function greet(session: AnySession, name: string, extended: boolean): void {
-  session.reset()
+/** What stands behind 220 when a session begins. */
+export function greetingLine({ options: { hostname, protocol } }: AnySession): string {
+  return `${hostname} ${protocol === 'lmtp' ? 'LMTP' : 'ESMTP'} Postern`
+}
+
+async function greet(session: AnySession, name: string, extended: boolean): Promise<void> {
+  await session.abandon()
   session.greeted = true
   session.extended = extended
   session.helo = name
 }
 
-function greetExtended(session: AnySession, name: string): void {
-  greet(session, name, true)
+async function greetExtended(session: AnySession, name: string): Promise<void> {
+  await greet(session, name, true)
   session.reply(250, undefined, [session.options.hostname, ...announce(session)])
 }
 
@@ -38,8 +43,8 @@ export const lhlo = command({ states: anywhere, check: checkName, proceed: greet
 export const helo = command({
   states: anywhere,
   check: checkName,
-  proceed(session, name) {
-    greet(session, name, false)
+  async proceed(session, name) {
+    await greet(session, name, false)
     session.reply(250, undefined, session.options.hostname)
   },
 })
@@ -79,7 +84,7 @@ export const help = command({
     const { protocol } = session.options
     const hello = protocol === 'lmtp' ? 'LHLO' : 'EHLO HELO'
     session.reply(214, '2.0.0', [
-      `${hello} STARTTLS AUTH MAIL RCPT DATA RSET NOOP VRFY HELP QUIT`,
+      `${hello} STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT`,
       'See mail-smtpd(8) and RFC 5321',
     ])
   },

@@ -1,6 +1,7 @@
 /**
- * The server's side of SMTP and LMTP: RFC 5321, RFC 2033, with 8BITMIME (RFC 6152), AUTH (RFC 4954),
- * ENHANCEDSTATUSCODES (RFC 2034), PIPELINING (RFC 2920), SIZE (RFC 1870), SMTPUTF8 (RFC 6531) and STARTTLS (RFC 3207).
+ * The server's side of SMTP and LMTP: RFC 5321, RFC 2033, with 8BITMIME (RFC 6152), AUTH (RFC 4954), CHUNKING
+ * (RFC 3030), DSN (RFC 3461), ENHANCEDSTATUSCODES (RFC 2034), LIMITS (RFC 9422), PIPELINING (RFC 2920), REQUIRETLS
+ * (RFC 8689), SIZE (RFC 1870), SMTPUTF8 (RFC 6531), STARTTLS (RFC 3207) and XCLIENT (Postfix's XCLIENT_README).
  */
 import { isAscii, isUtf8 } from 'node:buffer'
 import { describe } from '../sys/error.js'
@@ -9,16 +10,19 @@ import { findVerb, type Verbs } from '../wire/dispatch.js'
 import { type Connection, LineTooLong, PeerGone, PeerTimeout } from '../wire/line.js'
 import { tlsName } from '../wire/tls.js'
 import { auth, authLineLimit } from './auth.js'
+import { bdat } from './chunking.js'
 import type { AnySession } from './command.js'
-import { ehlo, helo, help, lhlo, noop, quit, starttls, vrfy } from './greeting.js'
+import { ehlo, greetingLine, helo, help, lhlo, noop, quit, starttls, vrfy } from './greeting.js'
 import { formatReply, isUnforeseen, replyOf, SmtpError, stackOf } from './reply.js'
 import { type Backend, type ServerOptions, Session, type State } from './session.js'
 import { data, mail, rcpt, rset } from './transaction.js'
+import { xclient } from './xclient.js'
 
 const common: Verbs<AnySession, State> = {
   MAIL: mail, //         RFC 5321 §4.1.1.2
   RCPT: rcpt, //         RFC 5321 §4.1.1.3
   DATA: data, //         RFC 5321 §4.1.1.4
+  BDAT: bdat, //         RFC 3030 §2
   RSET: rset, //         RFC 5321 §4.1.1.5
   VRFY: vrfy, //         RFC 5321 §4.1.1.6
   HELP: help, //         RFC 5321 §4.1.1.8
@@ -26,6 +30,7 @@ const common: Verbs<AnySession, State> = {
   QUIT: quit, //         RFC 5321 §4.1.1.10
   STARTTLS: starttls, // RFC 3207 §4
   AUTH: auth, //         RFC 4954 §4
+  XCLIENT: xclient, //   Postfix
 }
 
 /** The protocols at a glance. */
@@ -36,6 +41,10 @@ const verbs: Readonly<Record<'smtp' | 'lmtp', Verbs<AnySession, State>>> = {
 
 /** Longest command line, its CRLF included: more than the 512 of RFC 5321 §4.5.3.1.4, for long paths and parameters. */
 const lineLimit = 2_048
+
+/** Commands that bring a message nearer; of others so many are answered before one comes, and then no more. */
+const purposeful = new Set(['MAIL', 'RCPT', 'DATA', 'BDAT', 'QUIT'])
+const mostIdleCommands = 100
 
 /**
  * How browsers and web scripts begin that were pointed at this port by a page: what follows is chosen by the page,
@@ -53,16 +62,16 @@ export async function serveSmtp<Login>(
   const session = new Session(connection, log, options, backend) as unknown as AnySession
   session.tls = tlsName(connection)
   connection.onShutdown = () => shutDown(session)
-  session.reply(
-    220,
-    undefined,
-    `${options.hostname} ${options.protocol === 'lmtp' ? 'LMTP' : 'ESMTP'} Postern`,
-  )
+  session.reply(220, undefined, greetingLine(session))
+  const clock = setTimeout(() => expire(session), session.options.maxSession)
   try {
     while (!session.ending) if (!(await step(session))) return
   } catch (error) {
     if (error instanceof PeerTimeout) session.reply(421, '4.4.2', 'Too long a silence; goodbye')
     throw error
+  } finally {
+    clearTimeout(clock)
+    await session.abandon()
   }
 }
 
@@ -99,6 +108,8 @@ async function nextLine(session: AnySession): Promise<string | undefined> {
 
 async function obey(session: AnySession, line: string): Promise<void> {
   const found = findVerb(verbs[session.options.protocol], line.trimEnd(), session.state)
+  if (!purposeful.has(found.name) && ++session.idleCommands > mostIdleCommands)
+    throw new SmtpError(421, '4.7.0', 'Too many commands and no message; goodbye')
   if (found.verb) return found.verb.run(session, found.argument)
   if (found.reason === 'unknown') {
     if (otherProtocol.test(line)) {
@@ -108,6 +119,8 @@ async function obey(session: AnySession, line: string): Promise<void> {
     throw new SmtpError(500, '5.5.1', 'There is no such command')
   }
   if (session.state === 'new') throw new SmtpError(503, '5.5.1', `Say ${hello(session)} first`)
+  if (session.state === 'chunks')
+    throw new SmtpError(503, '5.5.1', 'Not now: send the rest of the message, by BDAT, or say RSET')
   throw new SmtpError(503, '5.5.1', `Not now: ${expected[found.name] ?? 'end the transaction first'}`)
 }
 
@@ -143,8 +156,16 @@ function shutDown(session: AnySession): void {
   if (session.idle) sayGoodbye(session)
 }
 
+/** Nobody stays for ever, however busy: what is being stored is finished, what is being sent is not waited for. */
+function expire(session: AnySession): void {
+  session.expired = true
+  session.draining = true
+  if (session.idle || session.receiving) sayGoodbye(session)
+}
+
 function sayGoodbye(session: AnySession): void {
-  session.reply(421, '4.3.2', 'This server is being stopped; come back soon')
+  if (session.expired) session.reply(421, '4.4.2', 'This session has lasted too long; goodbye')
+  else session.reply(421, '4.3.2', 'This server is being stopped; come back soon')
   session.ending = true
   session.connection.close()
 }

@@ -4,14 +4,15 @@ import { isLoopback } from '../sys/sockets.js'
 import type { Connection } from '../wire/line.js'
 import type { TlsMode } from '../wire/listener.js'
 import type { Identity } from '../wire/tls.js'
+import type { Chunks } from './chunking.js'
 import type { Path } from './path.js'
 import { formatReply, type SmtpError } from './reply.js'
 
 /**
  * `new`: no greeting from the client yet, or TLS has just begun. `ready`: greeted, no transaction. `mail`: a sender.
- * `recipients`: a sender and at least one recipient.
+ * `recipients`: a sender and at least one recipient. `chunks`: some of the message, by BDAT.
  */
-export type State = 'new' | 'ready' | 'mail' | 'recipients'
+export type State = 'new' | 'ready' | 'mail' | 'recipients' | 'chunks'
 
 /** Who is at the other end, as far as the session knows by now. */
 export interface Peer {
@@ -122,14 +123,21 @@ export interface ServerOptions {
   readonly maxMessageSize: number
   /** Most recipients of a message; RFC 5321 §4.5.3.1.8 asks for 100 at least. */
   readonly maxRecipients?: number
+  /** Whether REQUIRETLS can be promised: nothing goes on to a server that does not promise it too. */
+  readonly requireTls?: boolean
   /** How many errors end a session. */
   readonly maxErrors?: number
+  /** How long a session may last in all, in milliseconds. */
+  readonly maxSession?: number
+  /** Whether a peer at this address may speak for others, by XCLIENT; nobody may unless given. */
+  readonly xclient?: (address: string) => boolean
   readonly timeouts?: Partial<Timeouts>
 }
 
 const defaults = {
   maxRecipients: 1_000,
   maxErrors: 20,
+  maxSession: 3_600_000,
   timeouts: { command: 300_000, data: 180_000, auth: 180_000 },
 }
 
@@ -146,36 +154,50 @@ export class Session<Login> {
   readonly connection: Connection
   readonly log: Log
   readonly backend: Backend<Login>
-  readonly options: ServerOptions & { readonly maxRecipients: number; readonly maxErrors: number }
+  readonly options: ServerOptions & Readonly<Record<'maxRecipients' | 'maxErrors' | 'maxSession', number>>
   readonly timeouts: Timeouts
   /** Whether the client spoke EHLO or LHLO, and so knows extensions. */
   extended = false
   helo = ''
+  /** The client's name by XCLIENT, which counts in place of what is said in EHLO. */
+  assumedHelo: string | undefined
+  /** Whether the peer may speak for others, by XCLIENT; the address that it connected from says so. */
+  readonly mayAssume: boolean
   greeted = false
   tls: string | undefined
   login: Login | undefined
   sender: Path | undefined
   parameters: ReadonlyMap<string, string> = new Map()
   recipients: Recipient[] = []
+  /** What came of the message by BDAT. */
+  chunks: Chunks | undefined
   errors = 0
+  /** Commands since the last message that brought none nearer. */
+  idleCommands = 0
   /** Set once the session is to end after the answer that is being written. */
   ending = false
   /** Whether it waits for a command. */
   idle = false
-  /** Whether the server is shutting down: the message under way is the last. */
+  /** Whether it waits for more of a message. */
+  receiving = false
+  /** Whether the session is to end: the message under way is the last. */
   draining = false
+  /** Whether that is because it has lasted too long. */
+  expired = false
 
   constructor(connection: Connection, log: Log, options: ServerOptions, backend: Backend<Login>) {
     this.connection = connection
     this.log = log
     this.backend = backend
     this.options = { ...defaults, ...options }
+    this.mayAssume = options.xclient?.(connection.remoteAddress) ?? false
     this.timeouts = { ...defaults.timeouts, ...options.timeouts }
   }
 
   get state(): State {
     if (!this.greeted) return 'new'
     if (!this.sender) return 'ready'
+    if (this.chunks) return 'chunks'
     return this.recipients.length === 0 ? 'mail' : 'recipients'
   }
 
@@ -214,6 +236,14 @@ export class Session<Login> {
     this.sender = undefined
     this.parameters = new Map()
     this.recipients = []
+  }
+
+  /** The same, for a message that may have come in part. */
+  async abandon(): Promise<void> {
+    const { chunks } = this
+    this.chunks = undefined
+    this.reset()
+    await chunks?.reception.abort()
   }
 
   /** Forgets everything that was said in the clear (RFC 3207 §4.2). */

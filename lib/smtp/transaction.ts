@@ -1,15 +1,10 @@
 /** The commands that make a message: MAIL, RCPT, DATA, RSET. */
-import { describe } from '../sys/error.js'
 import { DotDecoder } from '../wire/dot.js'
-import { PeerGone } from '../wire/line.js'
 import { type AnySession, command, noArgument } from './command.js'
-import { checkMailParameters, checkRecipientParameters, tooBig } from './extensions.js'
+import { checkMailParameters, checkRecipientParameters } from './extensions.js'
 import { needsUtf8, type Path, type PathArgument, parseForwardPath, parseReversePath } from './path.js'
-import { formatReply, isUnforeseen, replyOf, SmtpError, stackOf } from './reply.js'
-import type { Fate, Incoming } from './session.js'
-
-/** Most octets taken from the connection at a time. */
-const blockSize = 65_536
+import { Reception, readBlock } from './reception.js'
+import { SmtpError } from './reply.js'
 
 /** RFC 5321 §4.1.1.2. */
 export const mail = command<PathArgument>({
@@ -63,10 +58,10 @@ function checkAscii(path: Path): void {
 
 /** RFC 5321 §4.1.1.5. */
 export const rset = command({
-  states: ['new', 'ready', 'mail', 'recipients'],
+  states: ['new', 'ready', 'mail', 'recipients', 'chunks'],
   check: noArgument,
-  proceed(session) {
-    session.reset()
+  async proceed(session) {
+    await session.abandon()
     session.reply(250, '2.0.0', 'Ok')
   },
 })
@@ -81,85 +76,28 @@ export const data = command({
   async proceed(session) {
     const incoming = await session.backend.begin(session.peer, session.login, session.envelope)
     session.reply(354, undefined, 'Send the message, and end it with a dot alone in a line')
-    answer(session, incoming, await receive(session, incoming))
+    const reception = new Reception(incoming, session.options.maxMessageSize)
+    await receive(session, reception)
+    await reception.finish(session)
     session.reset()
   },
 })
-
-type Outcome = { readonly fates: readonly Fate[]; readonly size: number } | { readonly failure: unknown }
 
 /**
  * Reads the message to its end, whatever becomes of it: a refusal can only be said there.
  *
  * @throws PeerGone, PeerTimeout when the end never comes
  */
-async function receive(session: AnySession, incoming: Incoming): Promise<Outcome> {
-  const { connection, timeouts } = session
-  const { maxMessageSize } = session.options
+async function receive(session: AnySession, reception: Reception): Promise<void> {
   const decoder = new DotDecoder()
-  let failure: unknown
   try {
     while (!decoder.ended) {
-      const chunk = await connection.readSome(blockSize, timeouts.data)
-      if (!chunk) throw new PeerGone('the connection closed in the middle of a message')
-      const octets = decoder.push(chunk)
-      if (failure !== undefined) continue
-      failure =
-        decoder.received > maxMessageSize
-          ? tooBig(maxMessageSize)
-          : await failureOf(() => incoming.write(octets))
-      if (failure !== undefined) await incoming.abort()
+      const octets = decoder.push(await readBlock(session))
+      await reception.take(octets, decoder.received)
     }
   } catch (error) {
-    await incoming.abort()
+    await reception.abort()
     throw error
   }
-  connection.unread(decoder.rest)
-  if (failure !== undefined) return { failure }
-  try {
-    return { fates: await incoming.commit(), size: decoder.received }
-  } catch (error) {
-    await incoming.abort()
-    return { failure: error }
-  }
-}
-
-async function failureOf(work: () => Promise<void> | void): Promise<unknown> {
-  try {
-    await work()
-    return undefined
-  } catch (error) {
-    return error
-  }
-}
-
-/** One answer, or in LMTP one for each recipient (RFC 2033 §4.2). */
-function answer(session: AnySession, incoming: Incoming, outcome: Outcome): void {
-  const { recipients, log, connection } = session
-  const fates = 'fates' in outcome ? outcome.fates : recipients.map(() => outcome.failure)
-  const refused = fates.filter(fate => fate !== 'accepted')
-  if ('fates' in outcome && refused.length < fates.length) {
-    session.errors = 0
-    log.info('received', { message: incoming.id, ...describeEnvelope(session), size: outcome.size })
-  }
-  for (const fate of new Set(refused)) {
-    const fields = { message: incoming.id, ...describeEnvelope(session), reason: describe(fate) }
-    if (isUnforeseen(fate)) log.error('message-failed', { ...fields, reason: stackOf(fate) })
-    else log.info('message-refused', fields)
-  }
-  const ok = { code: 250, status: '2.0.0', text: `Ok: ${incoming.id}` }
-  const replies = fates.map(fate => (fate === 'accepted' ? ok : replyOf(fate)))
-  if (session.options.protocol === 'lmtp') for (const reply of replies) connection.write(formatReply(reply))
-  else connection.write(formatReply(replies.find(reply => reply.code !== 250) ?? ok))
-}
-
-function describeEnvelope(session: AnySession) {
-  const { sender, recipients, login, backend } = session
-  return {
-    from: `<${sender?.address ?? ''}>`,
-    to: recipients.length === 1 ? `<${recipients[0]?.path.address}>` : undefined,
-    recipients: recipients.length,
-    user: login === undefined ? undefined : backend.nameOf(login),
-    client: session.connection.remoteAddress,
-  }
+  session.connection.unread(decoder.rest)
 }

@@ -205,7 +205,7 @@ const deeds: readonly ((client: ImapClient, world: World) => Promise<unknown>)[]
     if (set !== '') await client.ok(`UID FETCH ${set} (FLAGS RFC822.SIZE ENVELOPE BODYSTRUCTURE BODY[TEXT])`)
   },
   async function search(client) {
-    await client.command('SEARCH UNSEEN')
+    await client.ok('SEARCH UNSEEN')
   },
   async function noop(client) {
     await client.ok('NOOP')

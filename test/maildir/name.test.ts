@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import {
-  compareNames,
   isMessageName,
   maskOf,
   parseName,
   pathOf,
   safeHost,
+  timeOf,
   uniqueName,
   withMask,
   withSizes,
@@ -58,27 +58,30 @@ test('withMask() and maskOf() are inverse for every mask', () => {
   )
 })
 
-test('compareNames() orders by seconds as numbers, then microseconds, then octets', () => {
-  const sorted = ['999999999.M1P1.h', '1000000000.M5P1.h', '1000000000.M10P1.h', '1000000000.M10P2.h']
-  assert.deepEqual([...sorted].reverse().sort(compareNames), sorted)
-  // Names that are no Maildir names at all still have one order.
-  assert.deepEqual(['b', 'a', '1.h'].sort(compareNames).length, 3)
-})
-
-test('compareNames() is a total order also with names that have no number', () => {
-  const name = fc.oneof(fc.stringMatching(/^[a-z]{1,3}$/), fc.stringMatching(/^[0-9]{1,3}\.M[0-9]{1,3}P1$/))
-  fc.assert(
-    fc.property(name, name, name, (a, b, c) => {
-      assert.ok(Math.sign(compareNames(a, b)) + Math.sign(compareNames(b, a)) === 0)
-      if (compareNames(a, b) <= 0 && compareNames(b, c) <= 0) assert.ok(compareNames(a, c) <= 0)
-    }),
+test('timeOf() orders by seconds as numbers, then by microseconds', () => {
+  const sorted = [
+    '999999999.M1P1.h',
+    '1000000000.M5P1.h',
+    '1000000000.M10P1.h',
+    '1000000000.M999999P1.h',
+    '1000000001.h',
+  ]
+  const times = sorted.map(timeOf)
+  assert.deepEqual(
+    [...times].sort((a, b) => a - b),
+    times,
   )
+  assert.deepEqual(['x', '', '.M', 'a.Mb'].map(timeOf), [0, 0, 0, 0])
+  assert.equal(timeOf('1700000000.M123456P7.h'), 1_700_000_000_123_456)
 })
 
 test('uniqueName() never repeats, and rises, also when the clock stands still or steps back', () => {
   const seen = [uniqueName(5e15), uniqueName(5e15), uniqueName(4e15), uniqueName(5e15)]
   assert.equal(new Set(seen).size, 4)
-  assert.deepEqual([...seen].sort(compareNames), seen)
+  assert.deepEqual(
+    [...seen].map(timeOf).sort((a, b) => a - b),
+    seen.map(timeOf),
+  )
   assert.match(seen[0]!, /^5000000000\.M0P\d+\./)
 })
 

@@ -36,7 +36,8 @@ function stored(running: Running, user: string): Stored[] {
   const directory = join(running.maildir(user), 'new')
   let names: string[] = []
   try {
-    names = readdirSync(directory).sort()
+    // By time: the microseconds in a name are not padded.
+    names = readdirSync(directory).sort((a, b) => a.localeCompare(b, 'en', { numeric: true }))
   } catch {
     // Nobody ever delivered there.
   }

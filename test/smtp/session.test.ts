@@ -155,6 +155,8 @@ test('whatever is sent, nothing unforeseen happens, and the server goes on', asy
     'RCPT TO:<alice@here.example>\r\n',
     'RCPT TO:<full@here.example>\r\n',
     'DATA\r\n',
+    'BDAT 6\r\n',
+    'BDAT 7 LAST\r\n',
     '.\r\n',
     '\r\n.\r\n',
     'AUTH PLAIN\r\n',
@@ -189,4 +191,20 @@ test('whatever is sent, nothing unforeseen happens, and the server goes on', asy
   assert.equal(server.backend.open, 0)
   assert.doesNotMatch(server.log.join(''), /level=error/)
   assert.ok(server.backend.kept.length > 0, 'no script sent a message: the words are wrong')
+})
+
+test('a session that lasts too long ends, also in the middle of a message', async t => {
+  const { seen } = await talk(t, { maxSession: 30 })
+  await until(() => /\r\n421 4\.4\.2 .*\r\n$/.test(seen()))
+  const other = await talk(t, { maxSession: 150 })
+  await other.say(`${envelope}half of it\r\n`, /354 .*\r\n421 4\.4\.2/)
+  await until(() => other.server.listener.connections === 0)
+  assert.deepEqual([other.server.backend.kept.length, other.server.backend.open], [0, 0])
+})
+
+test('a message that is being stored when the session has lasted too long is answered first', async t => {
+  const { server, say } = await talk(t, { maxSession: 150 })
+  server.backend.beforeCommit = () => new Promise(resolve => setTimeout(resolve, 250))
+  await say(`${envelope}.\r\n`, /354 .*\r\n250 2\.0\.0 .*\r\n421 4\.4\.2 .*\r\n$/)
+  assert.equal(server.backend.kept.length, 1)
 })

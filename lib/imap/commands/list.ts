@@ -1,5 +1,5 @@
 /** LIST in its old and its extended form, LSUB, XLIST (RFC 3501 §6.3.8–9, RFC 5258, RFC 5819, RFC 6154). */
-import { type Decoder, mailboxName } from '../decode.js'
+import type { Decoder } from '../decode.js'
 import { mailboxText } from '../encode.js'
 import {
   type ListEntry,
@@ -8,6 +8,7 @@ import {
   type Selection,
   subscribedEntries,
 } from '../folders.js'
+import { mailboxName } from '../name.js'
 import { separator } from '../pattern.js'
 import { bad } from '../reply.js'
 import type { Session } from '../session.js'

@@ -1,0 +1,29 @@
+/** Text and mailbox names as clients write them in octets. */
+import { decodeMutf7 } from '../message/mutf7.js'
+import { bad, no } from './reply.js'
+
+/** Octets as UTF-8 text; NUL and malformed octets are refused (RFC 9051 §4.3). */
+export function textOf(octets: Buffer, what: string): string {
+  const text = octets.toString()
+  if (text.includes('\0') || (text.includes('\ufffd') && !Buffer.from(text).equals(octets)))
+    throw bad(`${what} is not UTF-8.`)
+  return text
+}
+
+/**
+ * Modified UTF-7 (RFC 3501 §5.1.3), or plain UTF-8 from a client that writes that.
+ *
+ * @throws ImapError NO [CANNOT] for octets that are no name in either
+ */
+export function mailboxName(octets: Buffer): string {
+  const eightBit = octets.some(octet => octet >= 0x80)
+  const name = eightBit ? octets.toString() : decodeMutf7(octets.toString('latin1'))
+  if (name === undefined || name.includes('\ufffd') || /[\0-\x1f\x7f]/.test(name))
+    throw no('CANNOT', 'That is no mailbox name: write it in modified UTF-7.')
+  return canonicalName(name)
+}
+
+/** INBOX in any case is one mailbox, and so is the first level of what stands below it. */
+export function canonicalName(name: string): string {
+  return /^inbox($|\.)/i.test(name) ? `INBOX${name.slice(5)}` : name
+}

@@ -1,0 +1,145 @@
+/** Set up by mail-setup on a real systemd: started, used, killed, hung, restarted, stopped. */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { Machine, noMachine, packagePath } from '../support/booted.js'
+import { until } from '../support/world.js'
+
+const skip = noMachine()
+const command = (name: string) => `node ${packagePath}/dist/bin/${name}.cjs`
+const servers = ['mail-smtpd', 'mail-imapd', 'mail-pop3d'] as const
+const ports = { 'mail-smtpd': 465, 'mail-imapd': 993, 'mail-pop3d': 995 } as const
+
+let machine: Machine
+let told = ''
+
+before(
+  async () => {
+    if (skip) return
+    machine = await Machine.boot()
+    told = await machine.sh(`${command('mail-setup')} --domain example.internal --user me --pop3 2>&1`)
+  },
+  { timeout: 600_000 },
+)
+
+after(async () => {
+  await machine?.stop()
+})
+
+/** What systemd says of a unit. */
+const property = async (unit: string, name: string) =>
+  (await machine.exec('systemctl', 'show', '--value', '-p', name, unit)).trim()
+
+/** A greeting over TLS, from inside. */
+const greeting = (port: number) =>
+  machine.script(`
+    import { connect } from 'node:tls'
+    const socket = connect({ host: '127.0.0.1', port: ${port}, rejectUnauthorized: false })
+    socket.setTimeout(20_000, () => { console.error('nothing was said'); process.exit(1) })
+    socket.once('data', data => { console.log(String(data)); process.exit() })
+  `)
+
+test('mail-setup: mail went in at 587 and came out at 993', { skip }, async () => {
+  assert.match(told, /^a message went in at 0\.0\.0\.0:587$/m)
+  assert.match(told, /^and came out at 0\.0\.0\.0:993$/m)
+  assert.equal((await machine.sh('systemctl --failed --no-legend')).trim(), '')
+})
+
+test('no process of ours is root, and each is ready when systemd says so', { skip }, async () => {
+  for (const name of servers) {
+    await greeting(ports[name])
+    assert.equal(await property(`${name}.service`, 'ActiveState'), 'active')
+    const user = await machine.sh(`stat -c %U /proc/${await property(`${name}.service`, 'MainPID')}`)
+    assert.equal(user.trim(), 'postern')
+  }
+})
+
+test('systemd has nothing to say about the units', { skip }, async () => {
+  const said = await machine.sh(
+    'systemd-analyze verify --man=no $(ls -d /etc/systemd/system/mail* | grep -v -e @ -e wants) 2>&1',
+  )
+  assert.equal(said, '')
+})
+
+test('the authority has no reader among the servers', { skip }, async () => {
+  const pid = await property('mail-imapd.service', 'MainPID')
+  const seen = await machine.sh(`cat /proc/${pid}/root/etc/postern/tls/ca.key 2>&1 | wc -l`)
+  assert.equal(seen.trim(), '0', 'the key of the authority is hidden from mail-imapd')
+})
+
+test('a killed server is back, and so is one that hangs', { skip, timeout: 120_000 }, async () => {
+  for (const name of servers) {
+    const service = `${name}.service`
+    for (const [signal, seconds] of [
+      ['KILL', 20],
+      ['STOP', 60],
+    ] as const) {
+      const before = await property(service, 'MainPID')
+      await machine.sh(`kill -s ${signal} ${before}`)
+      await until(async () => !['0', before].includes(await property(service, 'MainPID')), seconds * 1_000)
+      assert.match(await greeting(ports[name]), /^(220|\* OK|\+OK)/, `${name} after SIG${signal}`)
+      // Only one needs to hang: that takes the watchdog's time.
+      if (name !== 'mail-smtpd') break
+    }
+  }
+})
+
+test('50 of 50 connections across restarts are served', { skip, timeout: 60_000 }, async () => {
+  const count = machine.script(`
+    import { connect } from 'node:tls'
+    let served = 0
+    for (let i = 0; i < 50; i++) {
+      await new Promise(resolve => setTimeout(resolve, 60))
+      await new Promise(resolve => {
+        const socket = connect({ host: '127.0.0.1', port: 993, rejectUnauthorized: false })
+        socket.on('data', data => { if (/^\\* OK/.test(String(data))) served++; socket.destroy() })
+        socket.on('error', () => {})
+        socket.on('close', resolve)
+      })
+    }
+    console.log(served)
+  `)
+  await machine.sh('for i in 1 2 3; do sleep 0.5; systemctl restart mail-imapd.service; done')
+  assert.equal((await count).trim(), '50')
+})
+
+test('what anybody leaves in the queue starts mail-relay', { skip, timeout: 60_000 }, async () => {
+  await machine.sh(
+    `printf 'Subject: x\\n\\nx\\n' | setpriv --reuid 1000 --clear-groups ` +
+      `${command('mail-send')} -f me@example.internal me@example.internal`,
+  )
+  const arrived = "find /var/lib/postern/home -path '*/new/*' -type f | wc -l"
+  await until(async () => (await machine.sh(arrived)).trim() === '1', 20_000)
+  assert.equal(await property('mail-relay.service', 'ActiveState'), 'active')
+})
+
+test('who is idle goes home, and comes back when called', { skip, timeout: 60_000 }, async () => {
+  await machine.sh(
+    `sed -i '/^.pop3d.$/a idle_exit = "1s"' /etc/postern/mail.toml; systemctl restart mail-pop3d`,
+  )
+  await until(async () => (await property('mail-pop3d.service', 'ActiveState')) === 'inactive', 20_000)
+  assert.equal(await property('mail-pop3d.service', 'Result'), 'success')
+  assert.match(await greeting(995), /^\+OK/)
+})
+
+test('mail-setup again changes nothing', { skip, timeout: 60_000 }, async () => {
+  const again = await machine.sh(`${command('mail-setup')} --no-test 2>&1`)
+  assert.deepEqual(
+    again.split('\n').filter(line => /^(made|changed|kept) /.test(line)),
+    ['kept /etc/postern/mail.toml, which was changed by hand; --dry-run shows the differences'],
+  )
+})
+
+test('stop leaves nothing, and remove takes back the units but no mail', {
+  skip,
+  timeout: 60_000,
+}, async () => {
+  await machine.sh('systemctl stop mail.target')
+  // systemctl waits for the target alone.
+  const active = "systemctl list-units --no-legend --state=active,activating,deactivating 'mail*'"
+  await until(async () => (await machine.sh(active)).trim() === '', 30_000)
+  assert.equal((await machine.sh('ps -u postern -o pid= || true')).trim(), '')
+  assert.equal((await machine.sh("ss -Hltn | grep -E ':(587|465|993|995) ' || true")).trim(), '')
+  await machine.sh(`${command('mail-setup')} remove`)
+  assert.equal((await machine.sh('ls /etc/systemd/system | grep ^mail || true')).trim(), '')
+  await machine.sh('test -d /var/lib/postern/home/example.internal/me/Maildir')
+})
