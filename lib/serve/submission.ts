@@ -157,7 +157,7 @@ export class Submission implements Backend<User> {
 
   /** Whose refusal is a recipient's: of the one user that it leads to. */
   #refusalOf(recipient: Recipient): string | undefined {
-    const { users, remote } = this.#expand(recipient)
+    const { users, remote } = this.#expansion(recipient)
     return users.length === 1 && remote.length === 0 ? users[0]?.user.name : undefined
   }
 
@@ -171,7 +171,7 @@ export class Submission implements Backend<User> {
       (recipient, i) =>
         wantsSuccess(recipient.parameters) &&
         fates[i] === 'accepted' &&
-        this.#expand(recipient).remote.length === 0,
+        this.#expansion(recipient).remote.length === 0,
     )
     if (sender === '' || delivered.length === 0) return
     const { relay, directory, log } = this.#options
@@ -280,17 +280,12 @@ export class Submission implements Backend<User> {
     throw new SmtpError(550, '5.1.1', `There is no mailbox <${address}> here`)
   }
 
-  #expand(recipient: Recipient): Expansion {
-    const { directory } = this.#options
-    return this.#expansions.get(recipient) ?? directory.expand(this.#complete(recipient.path))
-  }
-
   /** Everybody once, however many addresses and lists lead there. */
   #destinations({ recipients }: Envelope): { users: Inside[]; outside: Outside[] } {
     const users = new Map<string, Inside>()
     const outside = new Map<string, Outside>()
     for (const recipient of recipients) {
-      const expansion = this.#expand(recipient)
+      const expansion = this.#expansion(recipient)
       // A reply to SMTP's DATA is everybody's; one to LMTP's is one recipient's, who may be many.
       const told = this.#options.protocol === 'lmtp' || recipients.length === 1
       const refusable = told && this.#refusalOf(recipient) !== undefined
@@ -305,6 +300,10 @@ export class Submission implements Backend<User> {
         if (!outside.has(address)) outside.set(address, { address, recipient })
     }
     return { users: [...users.values()], outside: [...outside.values()] }
+  }
+
+  #expansion(recipient: Recipient): Expansion {
+    return this.#expansions.get(recipient) ?? this.#options.directory.expand(this.#complete(recipient.path))
   }
 }
 
