@@ -1,114 +1,165 @@
 /**
- * SMTP to Maildir, and the steps on the way. Prints `name value unit`; asserts nothing.
- * `node dist/tree/test/bench/smtp.bench.js [COUNT]` after `npm run build && npm run build:tree`.
+ * SMTP in to Maildirs, synced: mail-smtpd, and Debian's Postfix with Dovecot's LMTP, by turns under Postfix's own
+ * smtp-source. The time runs until the last message is in its mailbox; CPU is that of all the servers' processes.
+ * `npm run bench:smtp [-- COUNT [ROUNDS]]`. Needs root.
  */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { execFile, spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { DotDecoder, DotEncoder } from '../../lib/wire/dot.js'
-import { type Load, sendLoad } from '../smtp/sender.js'
+import { promisify } from 'node:util'
+import { Dovecot, mailUser, noDovecot } from '../support/dovecot.js'
+import { cpuSeconds, type Figure, median } from '../support/measure.js'
 import { makePlace } from '../support/place.js'
+import { noPostfix, Postfix } from '../support/postfix.js'
 import { Program } from '../support/program.js'
 
-const count = Number(process.argv[2] ?? 2_000)
-const line = `${'x'.repeat(70)}\r\n`
+const count = Number(process.argv[2] ?? 1_000)
+const rounds = Number(process.argv[3] ?? 3)
+const users = Math.max(count, 100)
+const domain = 'ilnmors.internal'
+const run = promisify(execFile)
 
-function report(name: string, value: number, unit: string): void {
-  console.log(`${name} ${value.toFixed(value < 10 ? 2 : 0)} ${unit}`)
+const skip = noPostfix() || noDovecot()
+if (skip) {
+  process.stdout.write(`bench:smtp is skipped: ${skip}\n`)
+  process.exit(0)
 }
 
-function throughput(name: string, octets: number, work: () => void): void {
-  const rounds = Math.ceil(2e8 / octets)
-  for (let i = 0; i < rounds / 4; i++) work()
-  const start = process.hrtime.bigint()
-  for (let i = 0; i < rounds; i++) work()
-  report(name, (rounds * octets) / 1e6 / (Number(process.hrtime.bigint() - start) / 1e9), 'MB/s')
+// smtp-source numbers its recipients: u, 1u, 2u …
+const names = Array.from({ length: users + 1 }, (_, i) => `${i || ''}u`)
+const place = makePlace('[[smtpd.listen]]\naddress = "127.0.0.1:0"\ntls = "off"\nauth = "off"')
+writeFileSync(join(place.directory, 'users'), names.map(name => `${name}:{PLAIN}pw\n`).join(''))
+spawnSync('chown', ['-R', `${mailUser}:${mailUser}`, place.directory])
+const peerHome = (name: string) => join(place.directory, 'peer', name)
+
+const smtpd = await Program.start('mail-smtpd', place.config, { owner: mailUser })
+const dovecot = await Dovecot.start({ homes: Object.fromEntries(names.map(name => [name, peerHome(name)])) })
+const postfix = await Postfix.start({
+  main: `virtual_mailbox_domains = ${domain}
+virtual_mailbox_maps = static:here
+virtual_transport = lmtp:inet:127.0.0.1:${dovecot.lmtp}
+smtpd_tls_security_level = none`,
+  listeners: { smtp: '127.0.0.1:PORT inet n - n - - smtpd' },
+})
+const postfixPid = Number(readFileSync(join(postfix.directory, 'spool', 'pid', 'master.pid'), 'latin1'))
+
+interface Server {
+  readonly port: number
+  readonly roots: readonly number[]
+  /** Resolves when all that was accepted is in its mailbox. */
+  settled(): Promise<void>
+  newMail(name: string): string
+  log(): string
 }
 
-function benchDots(): void {
-  const wire = Buffer.from(line.repeat(900))
-  const stored = Buffer.from(line.repeat(900).replaceAll('\r\n', '\n'))
-  throughput('dot.decode.64k', wire.length, () => new DotDecoder().push(wire))
-  throughput('dot.decode.4k', 4_032, () => new DotDecoder().push(wire.subarray(0, 4_032)))
-  throughput('dot.encode.64k', stored.length, () => new DotEncoder().push(stored))
+const servers: readonly [Server, Server] = [
+  {
+    port: smtpd.ports('smtpd')[0] as number,
+    roots: [smtpd.pid],
+    settled: async () => {},
+    newMail: name => join(place.maildir(name), 'new'),
+    log: () => smtpd.log,
+  },
+  {
+    port: postfix.ports.smtp as number,
+    roots: [postfixPid, dovecot.pid],
+    settled: async () => {
+      while (['maildrop', 'incoming', 'active'].some(queue => queued(queue)))
+        await new Promise(resolve => setTimeout(resolve, 5))
+    },
+    newMail: name => join(peerHome(name), 'Maildir', 'new'),
+    log: () => postfix.log + dovecot.log,
+  },
+]
+
+function queued(queue: string): boolean {
+  const directory = join(postfix.directory, 'spool', queue)
+  return existsSync(directory) && readdirSync(directory).length > 0
 }
 
-/** Seconds of CPU that a process has used. */
-function cpuOf(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? []
-  return (Number(fields[11]) + Number(fields[12])) / 100
+function delivered(server: Server): number {
+  let sum = 0
+  for (const name of names)
+    if (existsSync(server.newMail(name))) sum += readdirSync(server.newMail(name)).length
+  return sum
 }
 
-function text(size: number): Buffer {
-  const head =
-    'From: a@x.example\r\nTo: u@ilnmors.internal\r\nSubject: bench\r\nDate: Thu, 1 Jan 2026 00:00:00 +0000\r\n\r\n'
-  return Buffer.from(head + line.repeat(Math.floor((size - head.length) / line.length)))
+interface Load {
+  readonly sessions: number
+  readonly size: number
+  readonly messages: number
+  /** Recipients of each message; each message has its own one otherwise. */
+  readonly recipients?: number
 }
 
-async function benchServer(): Promise<void> {
-  const users = 200
-  const place = makePlace(
-    '[smtpd]\ntrusted = ["127.0.0.0/8"]\n[[smtpd.listen]]\naddress = "127.0.0.1:0"\ntls = "off"\nauth = "off"',
+async function send(server: Server, load: Load): Promise<Figure> {
+  const before = delivered(server)
+  const cpu = cpuOf(server)
+  const start = performance.now()
+  await run('/usr/sbin/smtp-source', [
+    ...['-d', '-s', String(load.sessions), '-m', String(load.messages), '-l', String(load.size)],
+    ...(load.recipients === undefined ? ['-N'] : ['-r', String(load.recipients)]),
+    ...['-f', 'sender@x.example', '-t', `u@${domain}`, `127.0.0.1:${server.port}`],
+  ])
+  await server.settled()
+  const wall = (performance.now() - start) / 1000
+  await new Promise(resolve => setTimeout(resolve, 50))
+  const figure = { wall, cpu: cpuOf(server) - cpu }
+  const arrived = delivered(server) - before
+  const expected = load.messages * (load.recipients ?? 1)
+  if (arrived !== expected)
+    throw new Error(`${arrived} of ${expected} messages arrived\n${server.log().slice(-2_000)}`)
+  return figure
+}
+
+function cpuOf({ roots }: Server): number {
+  return roots.reduce((sum, root) => sum + cpuSeconds(root), 0)
+}
+
+async function compare(what: string, load: Load): Promise<void> {
+  const figures: [Figure[], Figure[]] = [[], []]
+  for (let round = 0; round < rounds; round++)
+    for (const [i, server] of servers.entries()) figures[i]?.push(await send(server, load))
+  const deliveries = load.messages * (load.recipients ?? 1)
+  const [ours, theirs] = figures.map(each => ({
+    rate: deliveries / median(each.map(({ wall }) => wall)),
+    cpu: (median(each.map(({ cpu }) => cpu)) * 1000) / deliveries,
+  })) as [Rate, Rate]
+  const show = ({ rate, cpu }: Rate) => `${rate.toFixed(0)}/s ${cpu.toFixed(2)} ms`
+  process.stdout.write(
+    `${what.padEnd(32)} postern ${show(ours).padEnd(18)} postfix+dovecot ${show(theirs).padEnd(18)} ` +
+      `delivered x${(ours.rate / theirs.rate).toFixed(1)}  cpu x${(ours.cpu / theirs.cpu).toFixed(2)}\n`,
   )
-  writeFileSync(
-    join(place.directory, 'users'),
-    Array.from({ length: users }, (_, i) => `u${i}:{PLAIN}x:::::\n`).join(''),
-  )
-  for (let i = 0; i < users; i++)
-    for (const part of ['cur', 'new', 'tmp'])
-      mkdirSync(join(place.maildir(`u${i}`), part), { recursive: true })
-  const server = await Program.start('mail-smtpd', place.config)
-  const [port = 0] = server.ports('smtpd')
-  const run = async (name: string, load: Omit<Load, 'port'>) => {
-    const cpu = cpuOf(server.pid)
-    const start = process.hrtime.bigint()
-    const accepted = await sendLoad({ port, ...load })
-    const seconds = Number(process.hrtime.bigint() - start) / 1e9
-    const deliveries = accepted.length * load.recipients(0).length
-    report(`smtp.${name}.accepted`, accepted.length / seconds, 'msg/s')
-    if (deliveries > accepted.length) report(`smtp.${name}.delivered`, deliveries / seconds, 'deliveries/s')
-    report(`smtp.${name}.cpu`, ((cpuOf(server.pid) - cpu) * 1000) / deliveries, 'ms/delivery')
-    if (accepted.length < load.count) console.log(`smtp.${name}.FAILED ${accepted.length} of ${load.count}`)
-  }
-  const one = (i: number) => [`u${i % users}@ilnmors.internal`]
-  const small = text(4_096)
-  const large = text(102_400)
-  await run('warmup', { sessions: 20, count: count / 4, recipients: one, text: () => small })
-  await run('4k.s1.many', { sessions: 1, count: count / 2, recipients: one, text: () => small })
-  await run('4k.s20.many', { sessions: 20, count, recipients: one, text: () => small })
-  await run('4k.s20.many.pipelined', {
-    sessions: 20,
-    count,
-    recipients: one,
-    text: () => small,
-    pipelined: true,
-  })
-  await run('4k.s20.one', { sessions: 20, count, recipients: one, text: () => small, reconnect: true })
-  await run('4k.s100.many', { sessions: 100, count, recipients: one, text: () => small })
-  await run('4k.s20.one-mailbox', {
-    sessions: 20,
-    count,
-    recipients: () => ['u0@ilnmors.internal'],
-    text: () => small,
-  })
-  await run('100k.s20.many', { sessions: 20, count: count / 2, recipients: one, text: () => large })
-  const fifty = Array.from({ length: 50 }, (_, i) => `u${i}@ilnmors.internal`)
-  await run('4k.s4.50-recipients', {
+}
+
+interface Rate {
+  readonly rate: number
+  readonly cpu: number
+}
+
+process.stdout.write(`${count} messages, ${rounds} rounds, medians; deliveries a second, CPU a delivery\n`)
+try {
+  // Makes the mailboxes, and the servers warm.
+  for (const server of servers) await send(server, { sessions: 10, size: 4_096, messages: users })
+  for (const sessions of [1, 20, 100])
+    await compare(`4 KiB, ${sessions} session${sessions > 1 ? 's' : ''}`, {
+      sessions,
+      size: 4_096,
+      messages: count,
+    })
+  const few = Math.ceil(count / 10)
+  await compare('4 KiB, 50 recipients, 4 sessions', {
     sessions: 4,
-    count: count / 10,
-    recipients: () => fifty,
-    text: () => small,
+    size: 4_096,
+    messages: few,
+    recipients: 50,
   })
-  report(
-    'smtp.memory',
-    Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, 'latin1'))?.[1]) / 1024,
-    'MiB',
-  )
-  await server.stop()
-  let stored = 0
-  for (let i = 0; i < users; i++) stored += readdirSync(join(place.maildir(`u${i}`), 'new')).length
-  report('smtp.stored', stored, 'files')
+  await compare('100 KiB, 20 sessions', { sessions: 20, size: 102_400, messages: Math.ceil(count / 2) })
+  const memory = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${smtpd.pid}/status`, 'latin1'))?.[1]
+  process.stdout.write(`postern's memory at its highest: ${(Number(memory) / 1024).toFixed(0)} MiB\n`)
+} finally {
+  await smtpd.stop()
+  await postfix.stop()
+  await dovecot.stop()
   place.remove()
 }
-
-benchDots()
-await benchServer()
