@@ -4,8 +4,9 @@ import { setImmediate as yielding } from 'node:timers/promises'
 import { maskOfAll, pathOf, withMask } from '../maildir/name.js'
 import { Flag } from '../message/flags.js'
 import { isMissing } from '../sys/error.js'
+import type { FlagSet } from './flag-names.js'
 import { slice } from './scan.js'
-import type { FlagSet, State } from './state.js'
+import type { State } from './state.js'
 import { rescan } from './sync.js'
 
 /** Longest that the lock is held in one piece, in milliseconds. */
@@ -84,7 +85,7 @@ export async function store(
   const begin = async () => {
     curDirectory.beforeOwnChange()
     newDirectory.beforeOwnChange()
-    set = change.mode === 'remove' ? state.knownFlags(change.flags) : await state.toFlagSet(change.flags)
+    set = change.mode === 'remove' ? state.flags.find(change.flags) : await state.flags.give(change.flags)
     changed = []
     rekeyed.clear()
   }

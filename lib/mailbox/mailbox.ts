@@ -89,7 +89,7 @@ export class Mailbox {
 
   /** Flags that messages can have here: the system flags and all keywords known so far. */
   get flags(): string[] {
-    return [...systemFlags.map(flag => flag.name), ...this.#state.keywordNames()]
+    return [...systemFlags.map(flag => flag.name), ...this.#state.flags.keywords]
   }
 
   /** How many messages are not \Seen. */

@@ -3,6 +3,7 @@
  * the lock. Whatever is missing or damaged is made anew from the files' names and dovecot-uidlist; what is lost then is
  * which change had which MODSEQ, so that every message counts as changed now.
  */
+import { setImmediate as yielding } from 'node:timers/promises'
 import { withMask } from '../maildir/name.js'
 import { describe, errorCode } from '../sys/error.js'
 import type { JournalRecord } from './journal.js'
@@ -13,11 +14,13 @@ import type { State } from './state.js'
 /** The journal is folded into a snapshot when it is longer than this, or than so much a message, in octets. */
 const longestJournal = 262_144
 const journalPerMessage = 20
+/** Of how many messages at most the new names are guessed. */
+const mostGuesses = 100
 /** After a snapshot could not be written, how long until the next try, in milliseconds. */
 const patience = 60_000
 
 /** Fills an empty state from the snapshot and the journal, as far as they are good. */
-export function load(state: State): void {
+export async function load(state: State): Promise<void> {
   const snapshot = readWithJournal(state)
   if (!snapshot) {
     state.list.read()
@@ -26,6 +29,7 @@ export function load(state: State): void {
     return
   }
   const { meta } = snapshot.snapshot
+  await yielding()
   const isSame = state.list.resume(meta.list, snapshot.snapshot)
   if (!isSame) {
     if (state.list.read() === 'missing') state.list.restoreAll(meta.list, snapshot.snapshot)
@@ -38,7 +42,11 @@ export function load(state: State): void {
   fill(state, snapshot.snapshot)
   forgetDead(state, meta.next)
   if (!isSame) state.reconcile()
-  for (const record of snapshot.records) replay(state, record)
+  for (const record of snapshot.records) {
+    await yielding()
+    replay(state, record)
+  }
+  if (snapshot.records.length > 0) state.curDirectory.stale = true
   forgetForetold(state)
   state.loaded = true
 }
@@ -160,16 +168,19 @@ function replayFlags(
     const mask = masks?.[i] ?? table.masks[row]!
     if (mask === table.masks[row]) continue
     table.masks[row] = mask
+    // Many names are better read than guessed.
+    if (uids.length > mostGuesses) continue
     table.names[row] = withMask(table.names[row]!, mask)
     table.inNew[row] = 0
   }
+  if (uids.length > mostGuesses) state.curDirectory.stale = true
   if (changed.length > 0) state.mark(changed)
 }
 
 function setExtras(state: State, uid: number, keywords: readonly string[]): void {
   if (keywords.length === 0) state.table.extras.delete(uid)
   else state.table.extras.set(uid, keywords)
-  for (const keyword of keywords) state.extraNames.add(keyword)
+  state.flags.meet(keywords)
 }
 
 /** Writes down what was noted under this lock, and now and then a snapshot. Trouble here loses time, not mail. */

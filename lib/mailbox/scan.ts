@@ -1,5 +1,5 @@
 /** Reading new/ and cur/ of a Maildir in slices, and knowing whether what was read can be trusted. */
-import { opendirSync, statSync } from 'node:fs'
+import { type Dirent, opendirSync, statSync } from 'node:fs'
 import { setImmediate as yielding } from 'node:timers/promises'
 import { isMessageName } from '../maildir/name.js'
 import { isMissing } from '../sys/error.js'
@@ -36,6 +36,13 @@ const coarseGrain = 2_100
 
 /** Reading a directory that takes no longer than this, in milliseconds, is never put off. */
 const little = 0.5
+
+/** A message file as reading a directory finds it. */
+export interface File {
+  readonly name: string
+  readonly unique: string
+  readonly isNew: boolean
+}
 
 /** One of a mailbox's two directories, and what is known of it. */
 export class Directory {
@@ -120,11 +127,19 @@ async function readNames(path: string): Promise<string[]> {
   try {
     const pacer = new Pacer()
     for (let entry = directory.readSync(); entry; entry = directory.readSync()) {
-      if (isMessageName(entry.name) && !entry.isDirectory()) names.push(entry.name)
+      if (isMessageName(entry.name) && mayBeFile(entry)) names.push(entry.name)
       if (pacer.isDue) await pacer.rest()
     }
   } finally {
     directory.closeSync()
   }
   return names
+}
+
+/** Links are followed; where the file system does not say what an entry is, reading it will. */
+function mayBeFile(entry: Dirent): boolean {
+  if (entry.isFile() || entry.isSymbolicLink()) return true
+  // A pipe or a device would hold up whoever opens it.
+  const isOther = entry.isDirectory() || entry.isFIFO() || entry.isSocket()
+  return !isOther && !entry.isBlockDevice() && !entry.isCharacterDevice()
 }

@@ -280,7 +280,7 @@ function keywordTest(state: State, keyword: string): Test {
   return {
     cost: 0,
     fits: ({ row, uid }) => {
-      const bit = state.keywords.bitOf(wanted)
+      const bit = state.flags.bitOf(wanted)
       if (bit !== undefined) return (state.table.masks[row]! & bit) !== 0
       return (state.table.extras.get(uid) ?? []).some(name => name.toLowerCase() === wanted)
     },

@@ -1,15 +1,14 @@
 /** Everything one process knows of one mailbox; shared by all sessions that have it open. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { uniqueOf } from '../maildir/name.js'
-import { firstKeywordBit, flagBit, flagNames } from '../message/flags.js'
 import { withDotlock } from '../sys/dotlock.js'
 import { MailError } from '../sys/error.js'
 import type { Log } from '../sys/log.js'
 import { Cache } from './cache.js'
 import { ChangeLog } from './changes.js'
+import { FlagNames } from './flag-names.js'
 import { Gone } from './gone.js'
 import { Journal } from './journal.js'
-import { Keywords } from './keywords.js'
 import { catchUpJournal, load, save } from './persist.js'
 import { Directory } from './scan.js'
 import { Table } from './table.js'
@@ -18,13 +17,6 @@ import { UidList } from './uidlist.js'
 /** The mailbox was deleted, or another one stands in its place: whoever has it open must let go. */
 export class MailboxGone extends MailError {
   override readonly name = 'MailboxGone'
-}
-
-/** A set of flags as a mask, and what does not fit in it. */
-export interface FlagSet {
-  readonly mask: number
-  /** Keywords without a letter. */
-  readonly extras: readonly string[]
 }
 
 export class State {
@@ -37,7 +29,7 @@ export class State {
   readonly clock: () => number
   readonly table = new Table()
   readonly list: UidList
-  readonly keywords: Keywords
+  readonly flags: FlagNames
   readonly changes = new ChangeLog()
   readonly newDirectory: Directory
   readonly curDirectory: Directory
@@ -48,8 +40,6 @@ export class State {
   firstRecent = 1
   /** Sessions that have it open to write: new/ is moved to cur/ for them. */
   writers = 0
-  /** Keywords that have no letter. */
-  readonly extraNames = new Set<string>()
   loaded = false
   /** It was deleted or renamed. */
   isGone = false
@@ -68,7 +58,6 @@ export class State {
   /** Operations of ours that hold the lock or wait for it. */
   busy = 0
   #cache: Cache | undefined
-  readonly #flagNames = new Map<number, readonly string[]>()
 
   constructor(options: { name: string; root: string; directory: string; log: Log; clock: () => number }) {
     this.name = options.name
@@ -77,7 +66,7 @@ export class State {
     this.log = options.log
     this.clock = options.clock
     this.list = new UidList(this.directory)
-    this.keywords = new Keywords(this.directory)
+    this.flags = new FlagNames(this.directory)
     this.journal = new Journal(this.directory)
     this.newDirectory = new Directory(this.directory, 'new')
     this.curDirectory = new Directory(this.directory, 'cur')
@@ -116,7 +105,7 @@ export class State {
         const { changes, table } = this
         const before = [changes.tick, table.epoch, table.count]
         try {
-          this.catchUp()
+          await this.catchUp()
           return await work()
         } finally {
           await save(this)
@@ -139,10 +128,10 @@ export class State {
   }
 
   /** Reads what others wrote since. To be called under the lock. */
-  catchUp(): void {
-    if (this.keywords.read()) this.#flagNames.clear()
+  async catchUp(): Promise<void> {
+    this.flags.read()
     if (!this.loaded) {
-      load(this)
+      await load(this)
       return
     }
     const { validity } = this.list
@@ -238,67 +227,16 @@ export class State {
     for (const listener of [...this.listeners]) listener()
   }
 
+  /** The flags of a row as IMAP names them, without \Recent. */
+  flagsOf(row: number): readonly string[] {
+    const { masks, extras, uids } = this.table
+    return this.flags.namesOf(masks[row]!, extras.get(uids[row]!))
+  }
+
   /** Whether a file is still in new/. */
   get hasNew(): boolean {
     const first = this.table.inNew.indexOf(1)
     return first >= 0 && first < this.table.count
-  }
-
-  /** All keywords known here, those without a letter at the end. */
-  keywordNames(): string[] {
-    return [...this.keywords.names, ...this.extraNames]
-  }
-
-  /** How many keywords are known: grows when there is a new one. */
-  get keywordCount(): number {
-    return this.keywords.names.length + this.extraNames.size
-  }
-
-  /** The flags of a row as IMAP names them, without \Recent. */
-  flagsOf(row: number): readonly string[] {
-    const mask = this.table.masks[row]!
-    let names = this.#flagNames.get(mask)
-    if (!names) {
-      names = [...flagNames(mask), ...this.#keywordsIn(mask)]
-      this.#flagNames.set(mask, names)
-    }
-    const extras = this.table.extras.get(this.table.uids[row]!)
-    return extras ? [...names, ...extras] : names
-  }
-
-  #keywordsIn(mask: number): string[] {
-    const found: string[] = []
-    for (let bit = firstKeywordBit; bit < 31; bit++)
-      if (mask & (1 << bit)) {
-        const name = this.keywords.nameOf(bit)
-        if (name !== undefined) found.push(name)
-      }
-    return found
-  }
-
-  /** Masks of flag names, without giving letters to new keywords. */
-  knownFlags(flags: readonly string[]): FlagSet {
-    const extras = flags.filter(flag => !flag.startsWith('\\') && this.keywords.bitOf(flag) === undefined)
-    return { mask: this.maskOf(flags), extras }
-  }
-
-  /** Masks of flag names; new keywords get letters. To be called under the lock. */
-  async toFlagSet(flags: readonly string[]): Promise<FlagSet> {
-    const keywords = flags.filter(flag => !flag.startsWith('\\'))
-    let extras: string[] = []
-    if (keywords.some(keyword => this.keywords.bitOf(keyword) === undefined)) {
-      extras = await this.keywords.add(keywords)
-      this.#flagNames.clear()
-    }
-    for (const name of extras) this.extraNames.add(name)
-    return { mask: this.maskOf(flags), extras }
-  }
-
-  /** The mask of those flags that have a bit. */
-  maskOf(flags: readonly string[]): number {
-    let mask = 0
-    for (const flag of flags) mask |= flagBit(flag) ?? this.keywords.bitOf(flag) ?? 0
-    return mask
   }
 }
 

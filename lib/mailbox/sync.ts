@@ -4,22 +4,14 @@
  * remove files meanwhile, and a file renamed while a directory is read may be missed. So a message counts as gone only
  * when reading found it nowhere although nothing moved, or several times in a row.
  */
-import { renameSync, statSync, unlinkSync } from 'node:fs'
-import { maskOf, pathOf, timeOf, uniqueName, uniqueOf, withMask } from '../maildir/name.js'
-import { isMissing } from '../sys/error.js'
-import { guidOf } from './guid.js'
-import { type Directory, Pacer } from './scan.js'
+import { maskOf, uniqueOf } from '../maildir/name.js'
+import { addFiles, moveNew } from './arrivals.js'
+import { directoryFor, separate, statOf } from './doubles.js'
+import { type Directory, type File, Pacer } from './scan.js'
 import { aMoment, type State } from './state.js'
-import { nextUidValidity } from './uidvalidity.js'
 
 /** How often the directories are read before a message that is never found counts as gone. */
 const attempts = 4
-
-interface File {
-  readonly name: string
-  readonly unique: string
-  readonly isNew: boolean
-}
 
 /** What reading the directories told. */
 interface Findings {
@@ -35,9 +27,9 @@ interface Findings {
 
 /** Whether anything on disk may differ from the table; costs a few stats. */
 export function needsSync(state: State): boolean {
-  const { newDirectory, curDirectory, list, keywords } = state
+  const { newDirectory, curDirectory, list, flags } = state
   if (!state.loaded || newDirectory.wantsScan() || curDirectory.wantsScan()) return true
-  if (list.changed() || keywords.changed()) return true
+  if (list.changed() || flags.changed()) return true
   return state.journal.changed() && performance.now() > state.journalPausedUntil
 }
 
@@ -157,138 +149,4 @@ function removeMissing(state: State, missing: ReadonlySet<number>): void {
   // Listed, but never in the table: lines of messages that went before we came.
   if (here.length < missing.size)
     for (const [unique, uid] of [...list.uids]) if (missing.has(uid)) list.forget(unique, uid)
-}
-
-/**
- * Two files with one unique name: a rename that was seen from both sides, a further link, or a copy. A copy is a
- * message of its own and gets a name of its own.
- *
- * @returns the copy under its new name
- */
-function separate(state: State, file: File, fresh: Map<string, File>): File | undefined {
-  const { table, list } = state
-  const directory = directoryFor(state, file)
-  const row = table.find(list.uids.get(file.unique) ?? 0)
-  const mine = statOf(directory, file.name)
-  if (!mine) return undefined
-  const first = row < 0 ? fresh.get(file.unique)! : { name: table.names[row]!, isNew: !!table.inNew[row] }
-  const other = statOf(directoryFor(state, first), first.name)
-  if (!other) {
-    // Renamed: the second is what is left.
-    directory.stale = true
-    if (row < 0) fresh.set(file.unique, file)
-    else {
-      table.names[row] = file.name
-      table.inNew[row] = file.isNew ? 1 : 0
-    }
-    return undefined
-  }
-  const isLink = other.ino === mine.ino && other.dev === mine.dev
-  if (isLink && mine.nlink === 1) return undefined
-  return rename(directory, file, isLink)
-}
-
-/** Removes a further link, as Dovecot does: the file stays under its other name. A copy gets a new name. */
-function rename(directory: Directory, file: File, isLink: boolean): File | undefined {
-  const path = pathOf(directory.path, file.name)
-  const unique = uniqueName()
-  const name = file.isNew ? unique : withMask(unique, maskOf(file.name))
-  directory.beforeOwnChange()
-  try {
-    if (isLink) unlinkSync(path)
-    else renameSync(path, `${directory.path}/${name}`)
-  } catch (error) {
-    if (!isMissing(error)) throw error
-    directory.stale = true
-    return undefined
-  } finally {
-    directory.afterOwnChange()
-  }
-  return isLink ? undefined : { name, unique, isNew: file.isNew }
-}
-
-function directoryFor(state: State, file: { isNew: boolean }): Directory {
-  return file.isNew ? state.newDirectory : state.curDirectory
-}
-
-function statOf(directory: Directory, name: string) {
-  return statSync(pathOf(directory.path, name), { throwIfNoEntry: false })
-}
-
-/** Gives UIDs to files that have none, and rows to all, in the order of their UIDs. */
-async function addFiles(state: State, files: readonly File[]): Promise<void> {
-  const { table, list } = state
-  const listed: File[] = []
-  const unlisted: File[] = []
-  for (const file of files) {
-    if ((list.uids.get(file.unique) ?? 0) > table.lastUid) listed.push(file)
-    else unlisted.push(file)
-  }
-  const pacer = new Pacer()
-  const ofOthers = sortedBy(listed, file => list.uids.get(file.unique)!)
-  await pacer.rest()
-  const ofNobody = sortedBy(unlisted, file => timeOf(file.name))
-  await pacer.rest()
-  await writeUids(state, ofNobody)
-  if (files.length === 0) return
-  const modseq = state.nextModseq()
-  let recent = 0
-  const noted: number[] = []
-  for (const file of [...ofOthers, ...ofNobody]) {
-    const uid = list.uids.get(file.unique)!
-    const known = state.foretold.get(uid)
-    if (known === undefined) noted.push(uid)
-    table.push(uid, file.name, file.isNew, maskOf(file.name), known ?? modseq, state.changes.tick)
-    if (file.isNew) recent ||= uid
-    if (pacer.isDue) await pacer.rest()
-  }
-  state.foretold.clear()
-  if (state.loaded) state.flagged(noted, modseq)
-  else state.firstRecent = recent || list.next
-}
-
-/** Files by a number, and by their names where it is the same. */
-function sortedBy(files: readonly File[], number: (file: File) => number): File[] {
-  const keys = Float64Array.from(files, number)
-  const order = Uint32Array.from(files, (_, i) => i)
-  order.sort((a, b) => keys[a]! - keys[b]! || (files[a]!.name < files[b]!.name ? -1 : 1))
-  return Array.from(order, i => files[i]!)
-}
-
-/** Puts UIDs for new files on disk, and makes or mends the list where that is due. */
-async function writeUids(state: State, files: readonly File[]): Promise<void> {
-  const { list } = state
-  const isNew = list.validity === 0
-  if (isNew) list.validity = nextUidValidity(state.root, state.clock())
-  list.guid ||= guidOf()
-  const entries = list.assign(files.map(file => file.unique))
-  if (isNew || list.wantsRewrite) {
-    for (const { uid, unique } of entries) list.uids.set(unique, uid)
-    await list.rewrite()
-  } else if (entries.length > 0) await list.append(entries)
-}
-
-/** new/ to cur/: what a mail reader does with what it has seen (maildir(5)). */
-async function moveNew(state: State): Promise<void> {
-  const { table, newDirectory, curDirectory } = state
-  if (!state.hasNew) return
-  newDirectory.beforeOwnChange()
-  curDirectory.beforeOwnChange()
-  const pacer = new Pacer()
-  for (let row = 0; row < table.count; row++) {
-    if (!table.inNew[row]) continue
-    const old = table.names[row]!
-    const name = old.includes(':') ? old : `${old}:2,`
-    try {
-      renameSync(pathOf(newDirectory.path, old), pathOf(curDirectory.path, name))
-      table.names[row] = name
-      table.inNew[row] = 0
-    } catch (error) {
-      if (!isMissing(error)) throw error
-      newDirectory.stale = curDirectory.stale = true
-    }
-    if (pacer.isDue) await pacer.rest()
-  }
-  newDirectory.afterOwnChange()
-  curDirectory.afterOwnChange()
 }

@@ -6,8 +6,9 @@ import { maskOf, parseName, pathOf, uniqueName, uniqueOf, withMask, withSizes } 
 import { syncDirectory } from '../sys/atomic.js'
 import { errorCode, isMissing, TemporaryError } from '../sys/error.js'
 import { expunge } from './change.js'
+import type { FlagSet } from './flag-names.js'
 import { slice } from './scan.js'
-import type { FlagSet, State } from './state.js'
+import type { State } from './state.js'
 import { rescan } from './sync.js'
 
 /** A message that waits to be put into a mailbox. */
@@ -122,7 +123,7 @@ async function placeAll(state: State, job: Job): Promise<{ names: string[]; sets
   const names: string[] = []
   for (let at = 0; at < job.arrivals.length; at += group) {
     const some = job.arrivals.slice(at, at + group)
-    for (const { flags } of some) sets.push(await state.toFlagSet(flags))
+    for (const { flags } of some) sets.push(await state.flags.give(flags))
     const outcomes = await Promise.allSettled(some.map((arrival, i) => arrival.place(sets[at + i]!)))
     names.push(...outcomes.flatMap(outcome => (outcome.status === 'fulfilled' ? [outcome.value] : [])))
     const failed = outcomes.find(outcome => outcome.status === 'rejected')

@@ -47,7 +47,7 @@ export class View {
     this.#count = state.table.count
     this.#epoch = state.table.epoch
     this.#tick = state.changes.tick
-    this.#keywords = state.keywordCount
+    this.#keywords = state.flags.keywordCount
     if (!readOnly) state.writers++
     this.#claimRecent(0)
     this.#toldRecent = this.#recent.size
@@ -115,7 +115,7 @@ export class View {
 
   /** Whether keywords were added to the mailbox since this was last asked: FLAGS is to be sent again. */
   takeKeywordNews(): boolean {
-    const now = this.#state.keywordCount
+    const now = this.#state.flags.keywordCount
     const news = now !== this.#keywords
     this.#keywords = now
     return news
