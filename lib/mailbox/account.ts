@@ -2,12 +2,11 @@
 import { realpathSync } from 'node:fs'
 import { canonicalName, type Layout, parentsOf } from '../maildir/layout.js'
 import { cleanTmp, makeMaildir } from '../maildir/maildir.js'
-import { describe } from '../sys/error.js'
 import { Log } from '../sys/log.js'
 import { Mutex } from '../sys/mutex.js'
 import { Folders, MailboxError } from './folders.js'
 import { Mailbox } from './mailbox.js'
-import { State } from './state.js'
+import { drop, release, share } from './memory.js'
 import { changeSubscriptions, readSubscriptions } from './subscriptions.js'
 
 /** A mailbox as LIST shows it. */
@@ -48,17 +47,6 @@ const standardFolders: Readonly<Record<string, string>> = {
   Archive: '\\Archive',
 }
 
-/** How long a mailbox stays in memory after its last session, in milliseconds. */
-const linger = 300_000
-
-interface Shared {
-  readonly state: State
-  users: number
-  timer: NodeJS.Timeout | undefined
-}
-
-/** Mailboxes in memory, by directory. */
-const inMemory = new Map<string, Shared>()
 /** Preparations under way, by root: two first logins at once make the folders once. */
 const preparing = new Map<string, Mutex>()
 
@@ -182,10 +170,11 @@ export class Account {
     const canonical = canonicalName(name)
     const directory = this.#folders.find(canonical)
     if (directory === undefined) throw new MailboxError('nonexistent', `${name} does not exist`)
-    const shared = this.#share(canonical, directory)
-    const mailbox = new Mailbox(shared.state, () => {
+    const options = { name: canonical, root: this.root, directory, log: this.#log, clock: this.#clock }
+    const state = share(options)
+    const mailbox = new Mailbox(state, () => {
       this.#open.delete(mailbox)
-      release(directory, shared)
+      release(state)
     })
     this.#open.add(mailbox)
     try {
@@ -195,19 +184,6 @@ export class Account {
       throw error
     }
     return mailbox
-  }
-
-  #share(name: string, directory: string): Shared {
-    const known = inMemory.get(directory)
-    if (known && !known.state.isGone) {
-      known.users++
-      clearTimeout(known.timer)
-      return known
-    }
-    const state = new State({ name, root: this.root, directory, log: this.#log, clock: this.#clock })
-    const shared = { state, users: 1, timer: undefined }
-    inMemory.set(directory, shared)
-    return shared
   }
 
   /** @throws MailboxError nonexistent */
@@ -233,51 +209,6 @@ export class Account {
   async close(): Promise<void> {
     for (const mailbox of [...this.#open]) mailbox.close()
   }
-}
-
-function release(directory: string, shared: Shared): void {
-  if (--shared.users > 0) return
-  shared.timer = setTimeout(() => forget(directory, shared), linger).unref()
-}
-
-/** Takes a mailbox that nobody uses out of memory; what it took long to find out is kept on disk. */
-async function forget(directory: string, shared: Shared): Promise<void> {
-  await keep(shared.state)
-  if (shared.users > 0 || inMemory.get(directory) !== shared) return
-  inMemory.delete(directory)
-  shared.state.close()
-}
-
-async function keep(state: State): Promise<void> {
-  if (state.isGone || !state.loaded) return
-  const isAlive = (uid: number) => state.table.find(uid) >= 0
-  if (state.cache.wantsRewrite(isAlive)) await state.cache.rewrite(isAlive)
-  if (!state.journal.hasRecords && state.learned === 0) return
-  try {
-    await state.locked(() => {
-      state.wantsSnapshot = true
-    })
-  } catch (error) {
-    state.log.warning('index-not-written', { mailbox: state.name, error: describe(error) })
-  }
-}
-
-/** Writes down what all mailboxes of this process know; for the end of a daemon. Nothing is lost without it but time. */
-export async function keepMailboxes(): Promise<void> {
-  for (const { state, timer } of inMemory.values()) {
-    clearTimeout(timer)
-    await keep(state)
-  }
-}
-
-/** The directory is another mailbox's, or nobody's, from now on. */
-function drop(directory: string): void {
-  const shared = inMemory.get(directory)
-  inMemory.delete(directory)
-  if (!shared) return
-  shared.state.isGone = true
-  shared.state.close()
-  shared.state.notify()
 }
 
 function inboxFirst(a: string, b: string): number {

@@ -1,33 +1,35 @@
 /**
  * postern.cache: rendered answers and what else was costly to find out, by UID and kind.
  *
- *     header   "PSTNCCH1", UIDVALIDITY (4), CRC-32 of these 12 octets
- *     record   CRC-32 of the rest (4), length of the value (4), UID (4), length of the kind (1), kind, value
- *
- * Records are appended; the last of a UID and kind counts. Nobody locks it: of two processes that append at once, one
+ * Records (cache-record.ts) are appended; the last of a UID and kind counts. Nobody locks it: of two processes that append at once, one
  * may believe its record to stand where the other's does, which reading finds out, since every record says what it
  * is. A file that is cut, wrong or gone costs time only. Records of messages that are gone are dropped when the file
  * is written anew, which is when half of it is such.
  */
 import { fstatSync, ftruncateSync, openSync, readSync, renameSync, rmSync, statSync } from 'node:fs'
 import { setImmediate as yielding } from 'node:timers/promises'
-import { crc32 } from 'node:zlib'
 import { closeQuietly, writeAllSync } from '../sys/atomic.js'
 import { errorCode } from '../sys/error.js'
+import {
+  type Entry,
+  headerOf,
+  headerSize,
+  labelOf,
+  largestRecord,
+  largestValue,
+  recordHead,
+  recordOf,
+  recordSize,
+  valueIn,
+} from './cache-record.js'
 import { Offsets } from './offsets.js'
 import { slice } from './scan.js'
 
-const magic = 'PSTNCCH1'
-const headerSize = 16
-const recordHead = 13
 /** Octets gathered before they are written. */
 const bufferSize = 262_144
 /** How much is read at once where records are asked for in the order they stand, and where they are not. */
 const longRead = 262_144
 const shortRead = 8_192
-/** A value larger than this is not kept. */
-const largestValue = 1 << 20
-const largestRecord = largestValue + 300
 /** How much is looked through at once. */
 const blockSize = 2 << 20
 /** How old the end of a record that has no end must be to count as torn, in milliseconds. */
@@ -36,12 +38,6 @@ const tornAfter = 5_000
 const largestFile = 0x7fff_ffff
 /** A file smaller than this is not worth writing anew. */
 const smallestRewrite = 1 << 20
-
-interface Waiting {
-  readonly uid: number
-  readonly kind: string
-  readonly value: Buffer
-}
 
 /** One mailbox's cache. Reading and writing it never throws for the disk's sake. */
 export class Cache {
@@ -59,7 +55,7 @@ export class Cache {
   #isScanned = false
   /** Octets of records that stand in #places. */
   #live = 0
-  readonly #waiting = new Map<string, Waiting>()
+  readonly #waiting = new Map<string, Entry>()
   #waitingSize = 0
   #timer: NodeJS.Immediate | undefined
   #block: Buffer = Buffer.alloc(0)
@@ -146,8 +142,8 @@ export class Cache {
       const size = recordSize(octets, at)
       if (at + size > octets.length) break
       if (size > largestRecord) return at
-      const kind = octets.toString('latin1', at + recordHead, at + recordHead + octets[at + 12]!)
-      this.#note(octets.readUInt32LE(at + 8), kind, start + at, size)
+      const { uid, kind } = labelOf(octets, at)
+      this.#note(uid, kind, start + at, size)
       at += size
     }
     return at
@@ -322,39 +318,6 @@ export class Cache {
     this.#live = 0
     this.#block = Buffer.alloc(0)
   }
-}
-
-function headerOf(validity: number): Buffer {
-  const header = Buffer.alloc(headerSize)
-  header.write(magic, 'latin1')
-  header.writeUInt32LE(validity, 8)
-  header.writeUInt32LE(crc32(header.subarray(0, 12)), 12)
-  return header
-}
-
-function recordOf({ uid, kind, value }: Waiting): Buffer {
-  const record = Buffer.allocUnsafe(recordHead + kind.length + value.length)
-  record.writeUInt32LE(value.length, 4)
-  record.writeUInt32LE(uid, 8)
-  record[12] = kind.length
-  record.write(kind, recordHead, 'latin1')
-  value.copy(record, recordHead + kind.length)
-  record.writeUInt32LE(crc32(record.subarray(4)), 0)
-  return record
-}
-
-/** Octets of the record that begins at `at`, as it says itself. */
-function recordSize(octets: Buffer, at: number): number {
-  return recordHead + octets[at + 12]! + octets.readUInt32LE(at + 4)
-}
-
-/** The value, if the record is whole and of that UID and kind. */
-function valueIn(record: Buffer, uid: number, kind: string): Buffer | undefined {
-  if (crc32(record.subarray(4)) !== record.readUInt32LE(0)) return undefined
-  const start = recordHead + record[12]!
-  if (record.readUInt32LE(8) !== uid || record.toString('latin1', recordHead, start) !== kind)
-    return undefined
-  return record.subarray(start)
 }
 
 function readAt(fd: number, offset: number, length: number): Buffer {

@@ -3,12 +3,7 @@
  * MODSEQs. Written and read under dovecot-uidlist.lock; not synced, since the files' names are the truth.
  *
  *     header   "PSTNJRN1", id (8), id it continues (8), size of that one (8), CRC-32 of these 32 octets
- *     record   length of payload (4), CRC-32 of payload (4), payload
- *     payload  kind (1), MODSEQ (8), then by kind:
- *       1 flags     (UID (4), mask (4))…    new flags, or a new message
- *       2 expunged  UID (4)…
- *       3 recent    UID (4)                 no message below it is \Recent any more
- *       4 extras    UID (4), JSON           all its keywords that have no letter
+ *     record   see journal-record.ts
  *
  * Numbers are little-endian; MODSEQs and sizes are doubles. A journal that is cut, or wrong at any octet, is good up
  * to there: who finds the damage begins a new one. MODSEQs come from the clock, so that nothing that is lost here
@@ -20,11 +15,17 @@ import { closeSync, fstatSync, openSync, readSync, renameSync, statSync } from '
 import { crc32 } from 'node:zlib'
 import { closeQuietly, writeAllSync } from '../sys/atomic.js'
 import { isMissing } from '../sys/error.js'
+import {
+  expungedRecords,
+  extrasRecord,
+  flagsRecords,
+  type JournalRecord,
+  parseRecords,
+  recentRecord,
+} from './journal-record.js'
 
 const magic = 'PSTNJRN1'
 const headerSize = 36
-/** A record never holds more messages than this; longer lists become several records. */
-const longest = 10_000
 
 /** A place in a journal: which one, and how much of it is read. */
 export interface JournalPlace {
@@ -32,25 +33,6 @@ export interface JournalPlace {
   readonly id: string
   readonly offset: number
 }
-
-/** What a journal tells, in order. */
-export type JournalRecord =
-  | {
-      readonly kind: 'flags'
-      readonly modseq: number
-      readonly uids: Uint32Array
-      readonly masks: Int32Array
-    }
-  | { readonly kind: 'expunged'; readonly modseq: number; readonly uids: Uint32Array }
-  | { readonly kind: 'recent'; readonly uid: number }
-  | {
-      readonly kind: 'extras'
-      readonly modseq: number
-      readonly uid: number
-      readonly keywords: readonly string[]
-    }
-
-const kinds = { flags: 1, expunged: 2, recent: 3, extras: 4 } as const
 
 /** One mailbox's journal, as far as this process has read or written it. */
 export class Journal {
@@ -89,7 +71,7 @@ export class Journal {
     if (id === this.#id) offset = this.#offset
     else if (continues.id !== this.#id || continues.offset !== this.#offset || this.#id === '')
       return undefined
-    const { records, end } = parse(octets, offset)
+    const { records, end } = parseRecords(octets, offset)
     if (end !== octets.length) return undefined
     this.#id = id
     this.#ino = ino
@@ -110,50 +92,22 @@ export class Journal {
 
   /** Notes flags of messages, old or new. */
   flags(modseq: number, uids: readonly number[], maskOf: (uid: number) => number): void {
-    for (let at = 0; at < uids.length; at += longest) {
-      const some = uids.slice(at, at + longest)
-      const payload = begin(kinds.flags, modseq, some.length * 8)
-      some.forEach((uid, i) => {
-        payload.writeUInt32LE(uid, 9 + i * 8)
-        payload.writeInt32LE(maskOf(uid), 13 + i * 8)
-      })
-      this.#add(payload)
-    }
+    this.#pending.push(...flagsRecords(modseq, uids, maskOf))
   }
 
   /** Notes messages that are gone. */
   expunged(modseq: number, uids: readonly number[]): void {
-    for (let at = 0; at < uids.length; at += longest) {
-      const some = uids.slice(at, at + longest)
-      const payload = begin(kinds.expunged, modseq, some.length * 4)
-      some.forEach((uid, i) => {
-        payload.writeUInt32LE(uid, 9 + i * 4)
-      })
-      this.#add(payload)
-    }
+    this.#pending.push(...expungedRecords(modseq, uids))
   }
 
   /** Notes that messages below a UID are \Recent to nobody any more. */
   recent(uid: number): void {
-    const payload = begin(kinds.recent, 0, 4)
-    payload.writeUInt32LE(uid, 9)
-    this.#add(payload)
+    this.#pending.push(recentRecord(uid))
   }
 
   /** Notes the keywords of a message that have no letter. */
   extras(modseq: number, uid: number, keywords: readonly string[]): void {
-    const text = Buffer.from(JSON.stringify(keywords))
-    const payload = begin(kinds.extras, modseq, 4 + text.length)
-    payload.writeUInt32LE(uid, 9)
-    text.copy(payload, 13)
-    this.#add(payload)
-  }
-
-  #add(payload: Buffer): void {
-    const head = Buffer.alloc(8)
-    head.writeUInt32LE(payload.length, 0)
-    head.writeUInt32LE(crc32(payload), 4)
-    this.#pending.push(head, payload)
+    this.#pending.push(extrasRecord(modseq, uid, keywords))
   }
 
   /** Whether anything was noted since the snapshot. */
@@ -211,13 +165,6 @@ export class Journal {
   }
 }
 
-function begin(kind: number, modseq: number, size: number): Buffer {
-  const payload = Buffer.allocUnsafe(9 + size)
-  payload[0] = kind
-  payload.writeDoubleLE(modseq, 1)
-  return payload
-}
-
 interface JournalFile {
   readonly id: string
   readonly continues: JournalPlace
@@ -248,47 +195,5 @@ function readJournal(path: string): JournalFile | undefined {
     return { id: octets.toString('hex', 8, 16), continues, octets, ino }
   } finally {
     closeSync(fd)
-  }
-}
-
-/** Reads records as long as they are right. @returns where the good ones end */
-function parse(octets: Buffer, start: number): { records: JournalRecord[]; end: number } {
-  const records: JournalRecord[] = []
-  let at = start
-  while (at + 8 <= octets.length) {
-    const length = octets.readUInt32LE(at)
-    if (at + 8 + length > octets.length) break
-    const payload = octets.subarray(at + 8, at + 8 + length)
-    const record = crc32(payload) === octets.readUInt32LE(at + 4) ? decode(payload) : undefined
-    if (!record) break
-    records.push(record)
-    at += 8 + length
-  }
-  return { records, end: at }
-}
-
-function decode(payload: Buffer): JournalRecord | undefined {
-  if (payload.length < 9) return undefined
-  const modseq = payload.readDoubleLE(1)
-  switch (payload[0]) {
-    case kinds.flags: {
-      const count = (payload.length - 9) >>> 3
-      const uids = Uint32Array.from({ length: count }, (_, i) => payload.readUInt32LE(9 + i * 8))
-      const masks = Int32Array.from({ length: count }, (_, i) => payload.readInt32LE(13 + i * 8))
-      return { kind: 'flags', modseq, uids, masks }
-    }
-    case kinds.expunged: {
-      const count = (payload.length - 9) >>> 2
-      const uids = Uint32Array.from({ length: count }, (_, i) => payload.readUInt32LE(9 + i * 4))
-      return { kind: 'expunged', modseq, uids }
-    }
-    case kinds.recent:
-      return payload.length < 13 ? undefined : { kind: 'recent', uid: payload.readUInt32LE(9) }
-    case kinds.extras: {
-      const uid = payload.readUInt32LE(9)
-      return { kind: 'extras', modseq, uid, keywords: JSON.parse(payload.toString('utf8', 13)) }
-    }
-    default:
-      return undefined
   }
 }

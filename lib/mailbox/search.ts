@@ -2,15 +2,13 @@
  * SEARCH (RFC 3501 §6.4.4): which messages a query fits. What columns in memory can tell is asked first, then what
  * stat tells, then the digest of the header, then the header, and the whole message last.
  */
-import { setImmediate as yielding } from 'node:timers/promises'
-import type { HeaderBlock } from '../message/header.js'
 import type { NumberSet, SearchKey } from '../message/query.js'
-import { bodyTexts, foldText, headerText } from '../message/searchable.js'
-import { type Part, scanMessage } from '../message/structure.js'
+import { foldText } from '../message/searchable.js'
 import { decodeWords } from '../message/words.js'
-import { type Digest, digestOf, fieldText, readHead } from './digest.js'
-import { dateOf, readMessage, savedDateOf, sizeOf } from './message.js'
-import { slice } from './scan.js'
+import { Candidate, known, Vanished } from './candidate.js'
+import { fieldText } from './digest.js'
+import { dateOf, savedDateOf, sizeOf } from './message.js'
+import { Pacer } from './scan.js'
 import type { State } from './state.js'
 import type { View } from './view.js'
 
@@ -25,66 +23,6 @@ interface Test {
   readonly fits: (message: Candidate) => boolean
 }
 
-/** The message is gone: it is in no result, whatever was asked. */
-class Vanished extends Error {}
-
-/** One message under question; what is found out about it is kept until the next one. */
-class Candidate {
-  readonly state: State
-  readonly view: View
-  uid = 0
-  seq = 0
-  row = 0
-  #digest: Digest | undefined
-  #header: HeaderBlock | undefined
-  #octets: Buffer | undefined
-  #headerText: string | undefined
-  #texts: string[] | undefined
-
-  constructor(state: State, view: View) {
-    this.state = state
-    this.view = view
-  }
-
-  begin(uid: number, seq: number): boolean {
-    this.uid = uid
-    this.seq = seq
-    this.row = this.state.table.find(uid)
-    this.#digest = this.#header = this.#octets = this.#headerText = this.#texts = undefined
-    return this.row >= 0
-  }
-
-  get digest(): Digest {
-    this.#digest ??= known(digestOf(this.state, this.uid))
-    return this.#digest
-  }
-
-  get header(): HeaderBlock {
-    this.#header ??= known(readHead(this.state, this.uid))
-    return this.#header
-  }
-
-  get headerText(): string {
-    this.#headerText ??= headerText(this.header)
-    return this.#headerText
-  }
-
-  /** Folded texts of the body. */
-  get texts(): readonly string[] {
-    if (this.#texts) return this.#texts
-    this.#octets ??= known(readMessage(this.state, this.uid))
-    const message: Part = scanMessage(this.#octets)
-    this.#header ??= message.header
-    this.#texts = [...bodyTexts(this.#octets, message)]
-    return this.#texts
-  }
-}
-
-function known<T>(value: T | undefined): T {
-  if (value === undefined) throw new Vanished()
-  return value
-}
-
 /**
  * Evaluates a query over the messages that a session counts.
  *
@@ -96,12 +34,10 @@ export async function search(state: State, key: SearchKey, view: View, now: numb
   const uids = view.uids.slice()
   const found: number[] = []
   const candidate = new Candidate(state, view)
-  let until = performance.now() + slice
+  const pacer = new Pacer()
   for (let i = 0; i < uids.length; i++) {
     if (candidate.begin(uids[i]!, i + 1) && holds(test, candidate)) found.push(uids[i]!)
-    if ((test.cost === 0 && (i & 255) !== 0) || performance.now() < until) continue
-    await yielding()
-    until = performance.now() + slice
+    if (test.cost > 1 ? pacer.isOver : pacer.isDue) await pacer.rest()
   }
   return found
 }

@@ -1,13 +1,12 @@
 /** Messages that come into a mailbox with a UID at once: APPEND, COPY and MOVE. */
-import { copyFileSync, linkSync, renameSync, statSync, unlinkSync, utimesSync } from 'node:fs'
+import { renameSync, unlinkSync } from 'node:fs'
 import { setImmediate as yielding } from 'node:timers/promises'
 import type { Delivery } from '../maildir/maildir.js'
-import { maskOf, parseName, pathOf, uniqueName, uniqueOf, withMask, withSizes } from '../maildir/name.js'
+import { maskOf, pathOf, uniqueOf, withMask } from '../maildir/name.js'
 import { syncDirectory } from '../sys/atomic.js'
-import { errorCode, isMissing, TemporaryError } from '../sys/error.js'
 import { expunge } from './change.js'
 import type { FlagSet } from './flag-names.js'
-import { slice } from './scan.js'
+import { discard, stage } from './staging.js'
 import type { State } from './state.js'
 import { rescan } from './sync.js'
 
@@ -200,94 +199,4 @@ export async function move(source: State, uids: ArrayLike<number>, target: State
   const transfer = await copy(source, uids, target)
   await expunge(source, transfer.sources, false)
   return transfer
-}
-
-interface Staged {
-  readonly uid: number
-  readonly temporary: string
-  readonly unique: string
-  readonly flags: readonly string[]
-  readonly storedSize: number | undefined
-  readonly size: number | undefined
-  readonly date: number
-}
-
-/** Links the files into the target's tmp/, where nobody sees them yet and no lock is needed. */
-async function stage(source: State, uids: ArrayLike<number>, target: State): Promise<Staged[]> {
-  const staged: Staged[] = []
-  let until = performance.now() + slice
-  try {
-    for (let i = 0; i < uids.length; i++) {
-      const one = stageOne(source, uids[i]!, target) ?? (await stageAgain(source, uids[i]!, target))
-      if (one) staged.push(one)
-      if (performance.now() < until) continue
-      await yielding()
-      until = performance.now() + slice
-    }
-  } catch (error) {
-    discard(staged)
-    throw refusal(target, error)
-  }
-  return staged
-}
-
-function discard(staged: readonly Staged[]): void {
-  for (const { temporary } of staged)
-    try {
-      unlinkSync(temporary)
-    } catch {
-      // Placed already, or cleaned away after 36 hours.
-    }
-}
-
-/** The message's file has another name now, or is gone. */
-async function stageAgain(source: State, uid: number, target: State): Promise<Staged | undefined> {
-  await source.locked(() => rescan(source, true))
-  return stageOne(source, uid, target)
-}
-
-function stageOne(source: State, uid: number, target: State): Staged | undefined {
-  const row = source.table.find(uid)
-  if (row < 0) return undefined
-  const from = pathOf(source.directoryOf(row), source.table.names[row]!)
-  const base = uniqueName()
-  const temporary = `${target.directory}/tmp/${base}`
-  try {
-    linkOrCopy(from, temporary)
-    const { size: octets, mtimeMs } = statSync(temporary)
-    const said = parseName(source.table.names[row]!)
-    // Sizes go into the new name only if they are known to be right: with a wrong one Dovecot cannot read it.
-    const right = said.storedSize === octets && said.size !== undefined
-    return {
-      uid,
-      temporary,
-      unique: right ? withSizes(base, octets, said.size) : base,
-      flags: source.flagsOf(row),
-      storedSize: octets,
-      size: right ? said.size : undefined,
-      date: mtimeMs,
-    }
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw error
-  }
-}
-
-function linkOrCopy(from: string | Buffer, to: string): void {
-  try {
-    linkSync(from, to)
-  } catch (error) {
-    const code = errorCode(error)
-    if (code !== 'EXDEV' && code !== 'EPERM' && code !== 'EMLINK' && code !== 'ENOTSUP') throw error
-    copyFileSync(from, to)
-    const { atimeMs, mtimeMs } = statSync(from)
-    utimesSync(to, atimeMs / 1000, mtimeMs / 1000)
-  }
-}
-
-function refusal(target: State, cause: unknown): Error {
-  const code = errorCode(cause)
-  if (code === 'ENOSPC' || code === 'EDQUOT')
-    return new TemporaryError(`${target.name}: no space left`, { cause })
-  return cause as Error
 }

@@ -18,6 +18,7 @@ import { promisify } from 'node:util'
 import { uniqueOf } from '../maildir/name.js'
 import { closeQuietly, syncDirectory, writeAllSync } from '../sys/atomic.js'
 import { isMissing } from '../sys/error.js'
+import { nameIn, parseHeader } from './uidlist-line.js'
 import { hex } from './uidvalidity.js'
 
 const datasync = promisify(fdatasync)
@@ -177,7 +178,7 @@ export class UidList {
       if (digit < 0 || digit > 9) break
       uid = uid * 10 + digit
     }
-    const name = text[at] === ' ' ? this.#nameOf(text, at + 1, end, version) : undefined
+    const name = text[at] === ' ' ? nameIn(text, at + 1, end, version) : undefined
     if (name && uid > this.#lastUid && uid < 0xffff_ffff) {
       const unique = uniqueOf(name.name)
       // A file listed twice has the later UID: it was expunged, and somebody brought it back.
@@ -186,24 +187,6 @@ export class UidList {
       this.#lastUid = uid
     } else this.broken = true
     if (uid >= this.next && uid < Math.max(this.next, this.#lastUid) + believable) this.next = uid + 1
-  }
-
-  #nameOf(
-    text: string,
-    start: number,
-    end: number,
-    version: number,
-  ): { name: string; keys: string } | undefined {
-    let colon = start
-    if (version === 3)
-      while (text[colon] !== ':') {
-        const space = text.indexOf(' ', colon)
-        if (space < 0 || space >= end) return undefined
-        colon = space + 1
-      }
-    const name = text.slice(version === 3 ? colon + 1 : start, end)
-    if (name === '' || name.includes('/')) return undefined
-    return { name, keys: version === 3 ? keysOf(text.slice(start, colon)) : '' }
   }
 
   /** The file as we know it, and what is beside its lines; for {@link resume}. */
@@ -345,39 +328,6 @@ export class UidList {
     this.lines = entries.length
     this.broken = false
   }
-}
-
-interface Header {
-  readonly version: number
-  readonly validity: number
-  readonly next: number
-  readonly guid: string
-  readonly keys: string[]
-}
-
-function parseHeader(line: string): Header | undefined {
-  const [version, ...fields] = line.split(' ')
-  if (version === '1') {
-    const [validity, next] = fields.map(Number)
-    return validity && next ? { version: 1, validity, next, guid: '', keys: [] } : undefined
-  }
-  const value = (key: string) => fields.find(field => field.startsWith(key))?.slice(1)
-  const validity = Number(value('V'))
-  const next = Number(value('N'))
-  if (version !== '3' || !(validity > 0) || !(next > 0)) return undefined
-  const guid = value('G') ?? ''
-  const keys = fields.filter(field => field !== '' && !'VNG'.includes(field[0]!))
-  return { version: 3, validity, next, guid: /^[0-9a-f]{32}$/.test(guid) ? guid : '', keys }
-}
-
-/** Keys of a line that may be kept: those that begin with A to Z. Each ends in a space. */
-function keysOf(text: string): string {
-  if (text === '') return ''
-  return text
-    .split(' ')
-    .filter(key => /^[A-Z]/.test(key))
-    .map(key => `${key} `)
-    .join('')
 }
 
 function readText(fd: number, start: number, end: number): string {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { keepMailboxes } from '../../lib/mailbox/account.js'
+import { keepMailboxes } from '../../lib/mailbox/memory.js'
 import {
   add,
   bareMaildir,

@@ -1,0 +1,67 @@
+/**
+ * postern.cache, octet for octet: numbers are little-endian.
+ *
+ *     header   "PSTNCCH1", UIDVALIDITY (4), CRC-32 of these 12 octets
+ *     record   CRC-32 of the rest (4), length of the value (4), UID (4), length of the kind (1), kind, value
+ */
+import { crc32 } from 'node:zlib'
+
+const magic = 'PSTNCCH1'
+export const headerSize = 16
+/** Octets of a record before its kind. */
+export const recordHead = 13
+/** A value larger than this is not kept. */
+export const largestValue = 1 << 20
+export const largestRecord = largestValue + 300
+
+/** A value for the cache. */
+export interface Entry {
+  readonly uid: number
+  /** At most 255 characters, ASCII. */
+  readonly kind: string
+  readonly value: Buffer
+}
+
+/** The header of a file. */
+export function headerOf(validity: number): Buffer {
+  const header = Buffer.alloc(headerSize)
+  header.write(magic, 'latin1')
+  header.writeUInt32LE(validity, 8)
+  header.writeUInt32LE(crc32(header.subarray(0, 12)), 12)
+  return header
+}
+
+/** An entry as a record. */
+export function recordOf({ uid, kind, value }: Entry): Buffer {
+  const record = Buffer.allocUnsafe(recordHead + kind.length + value.length)
+  record.writeUInt32LE(value.length, 4)
+  record.writeUInt32LE(uid, 8)
+  record[12] = kind.length
+  record.write(kind, recordHead, 'latin1')
+  value.copy(record, recordHead + kind.length)
+  record.writeUInt32LE(crc32(record.subarray(4)), 0)
+  return record
+}
+
+/** UID and kind of the record that begins at `at`, of which at least the head and the kind are there. */
+export function labelOf(octets: Buffer, at: number): { uid: number; kind: string } {
+  const start = at + recordHead
+  return {
+    uid: octets.readUInt32LE(at + 8),
+    kind: octets.toString('latin1', start, start + octets[at + 12]!),
+  }
+}
+
+/** Octets of the record that begins at `at`, as it says itself. */
+export function recordSize(octets: Buffer, at: number): number {
+  return recordHead + octets[at + 12]! + octets.readUInt32LE(at + 4)
+}
+
+/** The value, if the record is whole and of that UID and kind. */
+export function valueIn(record: Buffer, uid: number, kind: string): Buffer | undefined {
+  if (crc32(record.subarray(4)) !== record.readUInt32LE(0)) return undefined
+  const start = recordHead + record[12]!
+  if (record.readUInt32LE(8) !== uid || record.toString('latin1', recordHead, start) !== kind)
+    return undefined
+  return record.subarray(start)
+}
