@@ -1,6 +1,7 @@
 /**
  * What systemd wants to hear of a service of Type=notify: that it is ready, that it lives, that it ends (sd_notify(3)).
- * Node cannot write to a datagram socket, so systemd-notify does; units need NotifyAccess=all.
+ * Node cannot write to a datagram socket, so systemd-notify does; units need NotifyAccess=all. It stays until systemd
+ * has read what it said: of a process that is gone, systemd no longer knows whose it was, and drops its word.
  */
 import { spawn } from 'node:child_process'
 
@@ -14,15 +15,16 @@ export function notifier(environment: NodeJS.ProcessEnv = process.env): Notifier
   const { NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID } = environment
   for (const name of ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID']) delete environment[name]
   if (!NOTIFY_SOCKET) return { ready: () => {}, stopping: () => {} }
+  const helpers = new Set<unknown>()
   const tell = (...words: string[]) => {
-    // With --no-block: without it a busy systemd would hold the helper, and helpers would pile up.
-    const argv = ['--no-block', `--pid=${process.pid}`, ...words]
-    const child = spawn('systemd-notify', argv, {
+    const child = spawn('systemd-notify', [`--pid=${process.pid}`, ...words], {
       stdio: 'ignore',
       env: { ...environment, NOTIFY_SOCKET },
     })
+    helpers.add(child)
+    child.on('exit', () => helpers.delete(child))
     // Not installed: systemd ends the service when its time is up, and says why.
-    child.on('error', () => {})
+    child.on('error', () => helpers.delete(child))
     child.unref()
   }
   const isOurs = WATCHDOG_PID === undefined || Number(WATCHDOG_PID) === process.pid
@@ -31,8 +33,10 @@ export function notifier(environment: NodeJS.ProcessEnv = process.env): Notifier
   return {
     ready: () => {
       tell('--ready')
-      if (every > 0) setInterval(() => tell('WATCHDOG=1'), every).unref()
+      // Where systemd is busy helpers wait: one that does is enough.
+      if (every > 0) setInterval(() => helpers.size === 0 && tell('WATCHDOG=1'), every).unref()
     },
-    stopping: () => tell('STOPPING=1'),
+    // That this may be lost harms nothing, and nothing waits for it.
+    stopping: () => tell('--no-block', 'STOPPING=1'),
   }
 }

@@ -22,10 +22,10 @@ test('systemd is told that the service is ready, lives and ends', async t => {
   assert.deepEqual(Object.keys(environment), ['PATH'], 'a child of ours must not take them for its own')
   systemd.ready()
   const pid = `--pid=${process.pid}`
-  await until(() => lines().includes(`/run/x --no-block ${pid} --ready\n`))
+  await until(() => lines().includes(`/run/x ${pid} --ready\n`))
   await until(() => lines().split('WATCHDOG=1\n').length > 2)
   systemd.stopping()
-  await until(() => lines().includes(`/run/x --no-block ${pid} STOPPING=1\n`))
+  await until(() => lines().includes(`/run/x ${pid} --no-block STOPPING=1\n`))
 })
 
 test('a watchdog that is for another process is left to it', () => {
