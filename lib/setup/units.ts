@@ -59,8 +59,8 @@ export function planUnits(options: UnitsOptions): Units {
     enabled.push(`${name}.socket`)
   }
   add('mail-relay.service', 'mail-relay.path', 'mail-cert-renew.service', 'mail-cert-renew.timer')
-  add('mail-failure@.service')
-  enabled.push('mail-relay.path', 'mail-cert-renew.timer')
+  add('mail-failure@.service', 'mail-check.service', 'mail-check.timer')
+  enabled.push('mail-relay.path', 'mail-cert-renew.timer', 'mail-check.timer')
   const accounts = Object.keys(config.fetch)
   if (accounts.length > 0 && options.program('mail-fetch')) {
     add('mail-fetch@.service', 'mail-fetch@.timer')

@@ -121,6 +121,19 @@ test('who is idle goes home, and comes back when called', { skip, timeout: 60_00
   assert.match(await greeting(995), /^\+OK/)
 })
 
+test('mail-check finds nothing wrong, by hand and from its timer', { skip, timeout: 60_000 }, async () => {
+  assert.equal(await machine.sh(command('mail-check')), '')
+  await machine.sh('systemctl start mail-check.service mail-cert-renew.service')
+  assert.equal(await property('mail-check.service', 'ExecMainStatus'), '0')
+  assert.equal(await property('mail-cert-renew.service', 'ExecMainStatus'), '0')
+})
+
+test('a failure is told', { skip, timeout: 60_000 }, async () => {
+  await machine.sh('systemctl start mail-failure@mail-smtpd.service')
+  const journal = 'journalctl -o cat -u mail-failure@mail-smtpd.service'
+  await until(async () => /mail-smtpd on mail\.example\.internal has failed/.test(await machine.sh(journal)))
+})
+
 test('mail-setup again changes nothing', { skip, timeout: 60_000 }, async () => {
   const again = await machine.sh(`${command('mail-setup')} --no-test 2>&1`)
   assert.deepEqual(

@@ -1,0 +1,5 @@
+#!/usr/bin/env node
+import { check } from '../lib/command/check.js'
+import { run } from '../lib/command/run.js'
+
+void run(check)
