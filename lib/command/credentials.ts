@@ -45,7 +45,7 @@ export async function readPassword({
   throw new MailError(`the password command ${JSON.stringify(line)} said nothing`, { exit: exits.config })
 }
 
-/** A file that holds one secret and perhaps a line end. @throws MailError (78) */
+/** The first line of a file that holds a secret. @throws MailError (78) */
 export async function readSecret(file: string): Promise<string> {
   let text: string
   try {
@@ -53,7 +53,7 @@ export async function readSecret(file: string): Promise<string> {
   } catch (error) {
     throw new MailError(`cannot read ${file} (${errorCode(error)})`, { exit: exits.config })
   }
-  const secret = text.replace(/\r?\n$/, '')
+  const [secret = ''] = text.split(/\r?\n/, 1)
   if (secret === '') throw new MailError(`${file} is empty`, { exit: exits.config })
   return secret
 }

@@ -1,8 +1,12 @@
 /** The relay's settings, from the configuration. */
+import { createPrivateKey, type KeyObject } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import type { Config } from '../config/load.js'
 import type { Schedule } from '../queue/schedule.js'
+import type { DkimKey } from '../relay/dkim.js'
 import type { RelaySettings, Smarthost } from '../relay/settings.js'
 import type { Login } from '../smtp/client.js'
+import { describe, exits, MailError } from '../sys/error.js'
 import { isLoopback } from '../sys/sockets.js'
 import { readPassword, tokenSource } from './credentials.js'
 import { systemTrust, trustIn } from './trust.js'
@@ -36,6 +40,8 @@ export function relaySettings(config: Config): RelaySettings {
     direct: relay?.direct ?? false,
     directConcurrency: 2,
     directPort: 25,
+    ...(relay?.dkim && { dkim: dkimKey(relay.dkim) }),
+    saveSent: relay?.save_sent ?? false,
     senders: new Map(Object.entries(relay?.senders ?? {}).map(([from, to]) => [from.toLowerCase(), to])),
     schedule: scheduleOf(config),
     maxHops,
@@ -69,6 +75,19 @@ function smarthostOf(settings: SmarthostConfig, { host, port }: { host: string; 
     ...(from !== undefined && { from }),
     ...(messagesPerDay !== undefined && { messagesPerDay }),
   }
+}
+
+/** @throws MailError (78) */
+function dkimKey({ domain, selector, key }: NonNullable<RelayConfig['dkim']>): DkimKey {
+  let read: KeyObject
+  try {
+    read = createPrivateKey(readFileSync(key))
+  } catch (error) {
+    throw new MailError(`cannot use the key in ${key}: ${describe(error)}`, { exit: exits.config })
+  }
+  if (read.asymmetricKeyType === 'rsa' || read.asymmetricKeyType === 'ed25519')
+    return { domain, selector, key: read }
+  throw new MailError(`the key in ${key} is neither RSA nor Ed25519`, { exit: exits.config })
 }
 
 /** Encrypted, unless the server is this machine: another program of one's own that has no certificate. */

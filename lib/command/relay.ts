@@ -9,6 +9,7 @@ import { type Command, command } from './options.js'
 import { Parts } from './parts.js'
 import { localDelivery } from './relay-local.js'
 import { relayLogin } from './relay-login.js'
+import { sentFiling } from './relay-sent.js'
 import { relaySettings } from './relay-settings.js'
 import type { Service } from './service.js'
 
@@ -18,7 +19,8 @@ const grace = 4_000
 async function openRelay(parts: Parts, log: Log): Promise<{ relay: Relay; queue: Queue }> {
   const queue = await Queue.open(parts.config.queue.directory)
   const deliverLocally = localDelivery(parts, queue, log)
-  return { queue, relay: new Relay({ queue, settings: relaySettings(parts.config), deliverLocally, log }) }
+  const settings = relaySettings(parts.config)
+  return { queue, relay: new Relay({ queue, settings, deliverLocally, fileSent: sentFiling(parts), log }) }
 }
 
 /** The service; SIGHUP reads the configuration again, and tries everything at once. */

@@ -98,6 +98,8 @@ export interface Envelope {
   readonly held?: string
   /** Whether the sender was warned of the delay. */
   readonly warned?: boolean
+  /** Whether a copy is in the Sent folder of the login. */
+  readonly filed?: boolean
   /** Set on what we wrote ourselves: a report, or the report of a report that failed. */
   readonly report?: 'report' | 'double'
   /** How many reports were made for this entry, and those not made yet. */
@@ -108,7 +110,7 @@ export interface Envelope {
 /** What somebody who hands a message in says of it; the queue adds the rest. */
 export type Submission = Omit<
   Envelope,
-  'arrived' | 'recipients' | 'size' | 'wireSize' | 'warned' | 'reports' | 'owed'
+  'arrived' | 'recipients' | 'size' | 'wireSize' | 'warned' | 'filed' | 'reports' | 'owed'
 > & {
   readonly arrived?: number
   readonly recipients: readonly Pick<Recipient, 'address' | 'original' | 'notify'>[]
@@ -253,6 +255,7 @@ const envelopeShape: Shape = {
   login: { check: isText, optional: true },
   held: { check: isText, optional: true },
   warned: { check: isTrue, optional: true },
+  filed: { check: isTrue, optional: true },
   report: { check: oneOf('report', 'double'), optional: true },
   reports: { check: isCount, optional: true },
   owed: { check: listOf(shaped(owedShape)), optional: true },

@@ -13,6 +13,8 @@ export interface Content {
   readonly header: Buffer
   /** How many servers it passed: its Received fields (RFC 5321 §6.3). */
   readonly hops: number
+  /** The octets after the header. */
+  body(): AsyncIterable<Buffer>
   /** The message with another header, as one buffer or as a stream. */
   with(header: Buffer): Buffer | Readable
 }
@@ -26,6 +28,7 @@ export function openContent(path: string): Content {
   return {
     header,
     hops,
+    body: () => follow(Buffer.alloc(0), path, header.length),
     with: changed => {
       if (!whole) return Readable.from(follow(changed, path, header.length))
       return changed === header ? octets : Buffer.concat([changed, octets.subarray(header.length)])

@@ -1,5 +1,6 @@
 /** Whom a destination connects to: a smarthost, or the servers of a domain, each in the same shape. */
 import { NoConnection, SmtpClient } from '../smtp/client.js'
+import type { DkimKey } from './dkim.js'
 import { type Directory, serversOf } from './mx.js'
 import { nameOf, type RelaySettings, type Smarthost } from './settings.js'
 
@@ -17,6 +18,8 @@ export interface Endpoint {
   readonly messagesPerDay?: number
   /** The only address it lets us send from. */
   readonly from?: string
+  /** What signs for our domain, where nobody else does. */
+  readonly dkim?: DkimKey
   /** @throws NoConnection, and Undeliverable when there never will be one */
   connect(): Promise<Connected>
 }
@@ -58,9 +61,10 @@ async function loginOf(login: Smarthost['login'], server: string) {
 }
 
 export function directEndpoint(domain: string, settings: RelaySettings, directory: Directory): Endpoint {
-  const { hostname, directConcurrency, timeouts, directPort: port } = settings
+  const { hostname, directConcurrency, timeouts, directPort: port, dkim } = settings
   return {
     name: `MX of ${domain}`,
+    ...(dkim && { dkim }),
     concurrency: directConcurrency,
     recipientsPerMessage: 100,
     connect: async () => {

@@ -6,12 +6,13 @@ import { openContent } from './content.js'
 import type { Circumstances, Outcome } from './fates.js'
 import { expire, postpone, settle, warn } from './fates.js'
 import type { Job } from './job.js'
-import { type DeliverLocally, saidOf } from './local.js'
+import { type DeliverLocally, type FileSent, saidOf } from './local.js'
 import { payOwed, type Reporting } from './reports.js'
 import { wayOf } from './route.js'
 
 export interface Household extends Reporting {
   readonly deliverLocally: DeliverLocally
+  readonly fileSent: FileSent
   readonly random: () => number
   /** Whether a recipient's time has come. */
   readonly isDue: (id: string, recipient: Recipient) => boolean
@@ -24,7 +25,7 @@ export function needsHouse(id: string, envelope: Envelope, house: Household): bo
   const { settings, clock, isDue } = house
   if (envelope.owed?.length || review(envelope, settings.schedule, clock())) return true
   const waiting = envelope.recipients.filter(each => each.state === 'waiting')
-  if (waiting.length === 0) return true
+  if (waiting.length === 0 || isToBeFiled(envelope, house)) return true
   return waiting.some(each => isDue(id, each) && isHere(envelope, each, house))
 }
 
@@ -36,10 +37,28 @@ function isHere(envelope: Envelope, { address }: Recipient, { settings }: Househ
 /** Does it. @returns identifiers of the reports that were made */
 export async function keepHouse(job: Job, house: Household): Promise<string[]> {
   const made = await payOwed(job, house)
+  await file(job, house)
   await age(job, house)
   await refuse(job, house)
   await deliver(job, house)
   return [...made, ...(await payOwed(job, house))]
+}
+
+function isToBeFiled({ login, filed }: Envelope, { settings }: Household): boolean {
+  return settings.saveSent && login !== undefined && !filed
+}
+
+/** Files what a login sends. That it cannot be done keeps no mail from going out, and is not tried again. */
+async function file(job: Job, house: Household): Promise<void> {
+  const { login } = job.envelope
+  if (login === undefined || !isToBeFiled(job.envelope, house)) return
+  const { log, fileSent } = house
+  try {
+    if (await fileSent(login, job.messagePath)) log.info('filed', { id: job.id, login })
+  } catch (error) {
+    log.error('not-filed', { id: job.id, login, reason: describe(error) })
+  }
+  await job.update(envelope => ({ ...envelope, filed: true }))
 }
 
 /** Gives up on what is too old, and warns of what is late; both say why nothing went out. */

@@ -29,6 +29,13 @@ export interface LocalFate {
  */
 export type DeliverLocally = (message: LocalMessage) => Promise<ReadonlyMap<string, LocalFate>>
 
+/**
+ * Puts a copy of what a login sent into its Sent folder. A throw is "not now".
+ *
+ * @returns false when there is no such user
+ */
+export type FileSent = (login: string, path: string) => Promise<boolean>
+
 /** A fate as the queue writes it. */
 export function saidOf({ code, status, text }: LocalFate, at: number): Said {
   return { at, code, status, text }

@@ -15,7 +15,7 @@ import type { Destination } from './destination.js'
 import { Destinations } from './destinations.js'
 import { type Household, keepHouse, needsHouse } from './house.js'
 import { type Job, Workbench } from './job.js'
-import type { DeliverLocally } from './local.js'
+import type { DeliverLocally, FileSent } from './local.js'
 import { type Directory, dnsDirectory } from './mx.js'
 import { sendTo } from './sending.js'
 import type { RelaySettings } from './settings.js'
@@ -25,6 +25,8 @@ export interface RelayOptions {
   readonly queue: Queue
   readonly settings: RelaySettings
   readonly deliverLocally: DeliverLocally
+  /** Needed where the settings say that sent mail is filed. */
+  readonly fileSent?: FileSent
   readonly log: Log
   readonly clock?: () => number
   /** Between 0 and 1. */
@@ -63,7 +65,13 @@ export class Relay {
   #quiet: (() => void)[] = []
 
   constructor(options: RelayOptions) {
-    this.#options = { clock: Date.now, random: Math.random, dns: dnsDirectory, ...options }
+    this.#options = {
+      clock: Date.now,
+      random: Math.random,
+      dns: dnsDirectory,
+      fileSent: async () => false,
+      ...options,
+    }
     this.#queue = options.queue
     this.#settings = options.settings
     this.#destinations = new Destinations(options.settings, this.#options.dns)
@@ -277,10 +285,11 @@ export class Relay {
   }
 
   get #household(): Household {
-    const { queue, deliverLocally, log, clock, random } = this.#options
+    const { queue, deliverLocally, fileSent, log, clock, random } = this.#options
     return {
       queue,
       deliverLocally,
+      fileSent,
       log,
       clock,
       random,

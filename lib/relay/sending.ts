@@ -78,14 +78,17 @@ async function attempt(
   line: Line,
 ): Promise<(Result & { line: Line }) | undefined> {
   const { settings, clock } = sending
-  const { from } = destination.endpoint
+  const { from, dkim } = destination.endpoint
   const domain = settings.domains[0] ?? settings.hostname
   const rewriting = { senders: settings.senders, domain, ...(from !== undefined && { from }) }
-  const result = await transact(line, job.envelope, recipients, content, rewriting, clock)
+  const result = await transact(line, job.envelope, recipients, content, { rewriting, dkim }, clock)
   if (!result.unheard || line.carried === 0) return { ...result, line }
   const fresh = await connect(destination, job, recipients, sending, true)
   if (typeof fresh === 'boolean') return undefined
-  return { ...(await transact(fresh, job.envelope, recipients, content, rewriting, clock)), line: fresh }
+  return {
+    ...(await transact(fresh, job.envelope, recipients, content, { rewriting, dkim }, clock)),
+    line: fresh,
+  }
 }
 
 /** Writes the outcomes down; what was not meant for this message makes the destination rest. */

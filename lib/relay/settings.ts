@@ -3,6 +3,7 @@
 import type { SecureContext } from 'node:tls'
 import type { Schedule } from '../queue/schedule.js'
 import type { ClientTimeouts, ClientTls, Login } from '../smtp/client.js'
+import type { DkimKey } from './dkim.js'
 
 /** A server that takes our mail to the outside. */
 export interface Smarthost {
@@ -46,6 +47,9 @@ export interface RelaySettings {
   /** For the servers of a domain: connections at a time, and the port (25 but in tests). */
   readonly directConcurrency: number
   readonly directPort: number
+  readonly dkim?: DkimKey
+  /** Whether what a login sends to the outside is filed into its Sent folder. */
+  readonly saveSent: boolean
   /** Senders' addresses in the outside world, by their address here or by `@domain`; in lower case. */
   readonly senders: ReadonlyMap<string, string>
   readonly schedule: Schedule

@@ -4,6 +4,7 @@ import type { Answer } from '../smtp/answer.js'
 import type { ClientEnvelope } from '../smtp/client-connection.js'
 import { type Content, sizeWith } from './content.js'
 import type { Line } from './destination.js'
+import { type DkimKey, dkimSignature } from './dkim.js'
 import type { Outcome } from './fates.js'
 import { outsideAddress, type Rewriting, rewriteSender } from './sender.js'
 
@@ -17,16 +18,24 @@ export interface Result {
   readonly failed: boolean
 }
 
+/** How a message is changed on its way out. */
+export interface Dressing {
+  readonly rewriting: Rewriting
+  readonly dkim: DkimKey | undefined
+}
+
 /** Sends a message. Never throws for what the other side does. @throws the system's error reading the message */
 export async function transact(
   line: Line,
   envelope: Envelope,
   recipients: readonly Recipient[],
   content: Content,
-  rewriting: Rewriting,
+  { rewriting, dkim }: Dressing,
   clock: () => number,
 ): Promise<Result> {
-  const header = rewriteSender(content.header, rewriting)
+  const rewritten = rewriteSender(content.header, rewriting)
+  const signature = dkim ? await dkimSignature(rewritten, content.body(), dkim, clock()) : ''
+  const header = signature === '' ? rewritten : Buffer.concat([Buffer.from(signature), rewritten])
   const size = sizeWith(envelope.wireSize, content.header, header)
   const sent = await line.client.send(
     clientEnvelope(envelope, recipients, outsideAddress(envelope.sender, rewriting), size),

@@ -42,9 +42,9 @@ export class Sink {
     this.#server = createServer(socket => this.#accept(socket))
   }
 
-  static async start(options: SinkOptions = {}, port = 0): Promise<Sink> {
+  static async start(options: SinkOptions = {}, port = 0, host = '127.0.0.1'): Promise<Sink> {
     const sink = new Sink(options)
-    await new Promise<void>(resolve => sink.#server.listen(port, '127.0.0.1', resolve))
+    await new Promise<void>(resolve => sink.#server.listen(port, host, resolve))
     return sink
   }
 

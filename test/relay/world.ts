@@ -37,6 +37,7 @@ export const baseSettings: RelaySettings = {
   direct: false,
   directConcurrency: 2,
   directPort: 25,
+  saveSent: false,
   senders: new Map(),
   schedule: defaultSchedule,
   maxHops: 100,
