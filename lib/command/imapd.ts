@@ -1,5 +1,6 @@
 /** mail-imapd: IMAP over the users' Maildirs. */
 import { serveImap } from '../imap/server.js'
+import { keepMailboxes } from '../mailbox/memory.js'
 import { imapBackend } from '../serve/imap.js'
 import { daemonCommand } from './daemon.js'
 import type { Service } from './service.js'
@@ -25,6 +26,7 @@ export const imapService: Service<'imapd'> = {
         log,
       )
     },
+    close: keepMailboxes,
   }),
 }
 

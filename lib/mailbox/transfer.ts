@@ -1,11 +1,12 @@
 /** Messages that come into a mailbox with a UID at once: APPEND, COPY and MOVE. */
 import { renameSync, unlinkSync } from 'node:fs'
-import { setImmediate as yielding } from 'node:timers/promises'
 import type { Delivery } from '../maildir/maildir.js'
 import { maskOf, pathOf, uniqueOf, withMask } from '../maildir/name.js'
 import { syncDirectory } from '../sys/atomic.js'
+import { isMissing } from '../sys/error.js'
 import { expunge } from './change.js'
 import type { FlagSet } from './flag-names.js'
+import { Pacer } from './scan.js'
 import { discard, stage } from './staging.js'
 import type { State } from './state.js'
 import { rescan } from './sync.js'
@@ -29,16 +30,13 @@ export interface Transfer {
 
 /** A file about to get a name in cur/ and a UID. */
 interface Arrival {
-  /** Gives the file its name in cur/. */
+  /** Gives the file its name in cur/, which is synced afterwards. */
   place(flags: FlagSet): Promise<string>
   readonly flags: readonly string[]
   readonly storedSize?: number
   readonly size?: number
   readonly date?: number
 }
-
-/** How many files are placed before others run. */
-const group = 100
 
 interface Job {
   readonly arrivals: readonly Arrival[]
@@ -65,8 +63,7 @@ export async function append(state: State, messages: readonly Appending[]): Prom
       ...(date === undefined ? {} : { date }),
       place: async set => {
         const letters = withMask('', set.mask).slice(':2,'.length)
-        const [file] = await delivery.commit([{ maildir: state.directory, flags: letters }])
-        return file!.name
+        return (await delivery.place({ maildir: state.directory, flags: letters })).name
       },
     })),
   )
@@ -88,65 +85,70 @@ function arrive(state: State, arrivals: readonly Arrival[]): Promise<number[]> {
 /** Places what waits: a job that fails leaves nothing and fails alone. */
 async function place(state: State, jobs: readonly Job[]): Promise<void> {
   const { curDirectory, list } = state
-  // Messages of other processes come first: UIDs below ours cannot be entered later.
-  if (!state.loaded || list.uids.size > state.table.count) await rescan(state, true)
-  curDirectory.beforeOwnChange()
-  const placed: { job: Job; names: string[]; sets: FlagSet[] }[] = []
-  await Promise.all(
-    jobs.map(async job => {
-      try {
-        placed.push({ job, ...(await placeAll(state, job)) })
-      } catch (error) {
-        job.reject(error)
-      }
-    }),
-  )
-  curDirectory.afterOwnChange()
+  const placed: Placed[] = []
   try {
-    const entries = list.assign(placed.flatMap(({ names }) => names.map(uniqueOf)))
-    if (entries.length > 0) await list.append(entries)
-    const uids = entries.map(entry => entry.uid)
-    for (const { job, names, sets } of placed)
-      job.resolve(enter(state, job, names, sets, uids.splice(0, names.length)))
-  } catch (error) {
-    for (const { job, names } of placed) {
-      removeAll(state, names)
-      job.reject(error)
+    // Messages of other processes come first: UIDs below ours cannot be entered later.
+    if (!state.loaded || list.uids.size > state.table.count) await rescan(state, true)
+    curDirectory.beforeOwnChange()
+    for (const job of jobs) placed.push({ job, sets: await setsOf(state, job), names: [] })
+    await Promise.all(placed.map(one => placeAll(state, one)))
+    curDirectory.afterOwnChange()
+    const done = placed.filter(one => one.names.length === one.job.arrivals.length)
+    const entries = list.assign(done.flatMap(({ names }) => names.map(uniqueOf)))
+    // Names and UIDs become durable together: the order does not matter, since nobody comes in before the lock is free.
+    if (entries.length > 0) await Promise.all([syncDirectory(curDirectory.path), list.append(entries)])
+    let at = 0
+    for (const one of done) {
+      const uids = entries.slice(at, at + one.names.length).map(entry => entry.uid)
+      at += one.names.length
+      one.job.resolve(enter(state, one, uids))
     }
+  } catch (error) {
     curDirectory.stale = true
+    for (const { names } of placed) removeAll(state, names)
+    for (const job of jobs) job.reject(error)
   }
 }
 
-async function placeAll(state: State, job: Job): Promise<{ names: string[]; sets: FlagSet[] }> {
+/** A job whose files get their names. */
+interface Placed {
+  readonly job: Job
+  readonly sets: readonly FlagSet[]
+  readonly names: string[]
+}
+
+/** One after the other, since new keywords get letters. */
+async function setsOf(state: State, job: Job): Promise<FlagSet[]> {
   const sets: FlagSet[] = []
-  const names: string[] = []
-  for (let at = 0; at < job.arrivals.length; at += group) {
-    const some = job.arrivals.slice(at, at + group)
-    for (const { flags } of some) sets.push(await state.flags.give(flags))
-    const outcomes = await Promise.allSettled(some.map((arrival, i) => arrival.place(sets[at + i]!)))
-    names.push(...outcomes.flatMap(outcome => (outcome.status === 'fulfilled' ? [outcome.value] : [])))
-    const failed = outcomes.find(outcome => outcome.status === 'rejected')
-    if (failed) {
-      removeAll(state, names)
-      throw failed.reason
+  for (const { flags } of job.arrivals) sets.push(await state.flags.give(flags))
+  return sets
+}
+
+/** All files get their names, or none of them and the job is refused. */
+async function placeAll(state: State, { job, sets, names }: Placed): Promise<void> {
+  const pacer = new Pacer()
+  try {
+    for (const [i, arrival] of job.arrivals.entries()) {
+      names.push(await arrival.place(sets[i]!))
+      if (pacer.isOver) await pacer.rest()
     }
-    await yielding()
+  } catch (error) {
+    removeAll(state, names.splice(0))
+    job.reject(error)
   }
-  return { names, sets }
 }
 
 function removeAll(state: State, names: readonly string[]): void {
-  for (const name of names) unlinkSync(pathOf(state.curDirectory.path, name))
+  for (const name of names)
+    try {
+      unlinkSync(pathOf(state.curDirectory.path, name))
+    } catch (error) {
+      if (!isMissing(error)) throw error
+    }
 }
 
-/** Gives the new files their rows. */
-function enter(
-  state: State,
-  job: Job,
-  names: readonly string[],
-  sets: readonly FlagSet[],
-  uids: readonly number[],
-): number[] {
+/** Gives the new files their rows. @returns their UIDs */
+function enter(state: State, { job, names, sets }: Placed, uids: readonly number[]): number[] {
   const { table } = state
   const modseq = state.nextModseq()
   for (const [i, name] of names.entries()) {
@@ -186,7 +188,6 @@ export async function copy(source: State, uids: ArrayLike<number>, target: State
         },
       })),
     )
-    await syncDirectory(target.curDirectory.path)
     return { validity: target.list.validity, sources: staged.map(({ uid }) => uid), targets }
   } catch (error) {
     discard(staged)

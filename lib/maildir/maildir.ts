@@ -173,6 +173,22 @@ export class Delivery {
     return done
   }
 
+  /**
+   * Gives the message its name in one Maildir, and leaves it to the caller to sync the directory: who places many
+   * syncs once.
+   *
+   * @throws TemporaryError when it is refused; nothing is left behind then
+   */
+  async place(target: Target): Promise<Delivered> {
+    await this.sync()
+    if (this.#state !== 'written') throw new MailError('a delivery that has ended cannot be placed')
+    try {
+      return await this.#place(target, 1)
+    } finally {
+      this.#end()
+    }
+  }
+
   /** Leaves nothing behind. May be called at any time, also twice or after commit(). */
   async abort(): Promise<void> {
     this.#end()

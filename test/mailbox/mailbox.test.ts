@@ -184,3 +184,31 @@ test('wrong sizes in a name do not matter', async () => {
   assert.doesNotMatch(files(archive.directory).join(), /S=1|W=1/)
   await account.close()
 })
+
+test('messages appended at once, each with a keyword of its own, get different letters', async () => {
+  const inbox = await openInbox(freshRoot())
+  const uids = await Promise.all(
+    Array.from({ length: 12 }, (_, i) => add(inbox, `${i}\r\n`, [`keyword${i}`, '\\Seen'])),
+  )
+  for (const [i, uid] of uids.entries()) {
+    assert.deepEqual(inbox.message(uid)?.flags, ['\\Seen', `keyword${i}`])
+    assert.equal(inbox.read(uid)?.toString(), `${i}\n`)
+  }
+  inbox.close()
+})
+
+test('one that cannot be appended does not keep others from it', async () => {
+  const inbox = await openInbox(freshRoot())
+  const [good, bad] = [await inbox.begin(), await inbox.begin()]
+  await good.write(Buffer.from('good'))
+  const outcomes = [good, bad].map(delivery => inbox.append([{ delivery, flags: [] }]))
+  await bad.abort()
+  const results = await Promise.allSettled(outcomes)
+  assert.deepEqual(
+    results.map(result => result.status),
+    ['fulfilled', 'rejected'],
+  )
+  assert.deepEqual([...inbox.uids], [1])
+  assert.equal(files(inbox.directory).length, 1)
+  inbox.close()
+})
