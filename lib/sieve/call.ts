@@ -96,14 +96,14 @@ export function bind(
   kind: 'command' | 'test',
   scope: Scope,
 ): Call | undefined {
-  const before = scope.problems.errors.length
+  const before = scope.problems.count
   const binder = new Binder(node, definition, kind, scope)
   binder.arguments()
   binder.subtests()
   const conditions = node.tests.length > 0 && definition.tests ? scope.tests(node.tests) : []
   if (kind === 'command') binder.block(definition as CommandDefinition)
   const block = 'block' in node ? node.block : undefined
-  if (scope.problems.errors.length > before) {
+  if (scope.problems.count > before) {
     // What is in the block is looked at all the same: all errors are told at once.
     if (block) scope.commands(block)
     return undefined

@@ -20,7 +20,11 @@ export class Problems {
     this.script = script
   }
 
+  /** How many errors there are, those that are not told counted. */
+  count = 0
+
   error(at: Position, message: string): void {
+    this.count++
     if (this.errors.length < most) this.errors.push(this.#problem(at, message))
   }
 
