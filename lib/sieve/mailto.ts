@@ -20,7 +20,9 @@ const unsafe =
 export function parseMailto(uri: string): Mailto | string {
   const [, path = '', query = ''] = /^mailto:([^?#]*)(?:\?([^#]*))?$/i.exec(uri) ?? []
   if (!/^mailto:/i.test(uri) || /[\s<>"]/.test(uri)) return `${JSON.stringify(uri)} is no valid mailto URI`
-  const lists = { to: split(decode(path) ?? path), cc: [] as string[], bcc: [] as string[] }
+  const plain = decode(path)
+  if (plain === undefined) return `${JSON.stringify(uri)} has a % that encodes nothing`
+  const lists = { to: split(plain), cc: [] as string[], bcc: [] as string[] }
   const found: { subject?: string; body?: string } = {}
   const fields: { name: string; value: string }[] = []
   for (const item of query === '' ? [] : query.split('&')) {
