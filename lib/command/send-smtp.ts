@@ -73,7 +73,7 @@ function backend(config: Config, begin: (submission: Submission) => Draft): Back
           complete: true,
           alone: false,
         },
-        async () => [draft],
+        { open: async () => [draft] },
       )
     },
   }

@@ -7,6 +7,8 @@ import { LocalDelivery, type LocalRecipient, recipientOf } from '../deliver/deli
 import type { Rules } from '../deliver/rules.js'
 import type { Head } from '../message/head.js'
 import { type Carrier, Refusals, type Relayed } from '../serve/incoming.js'
+import { HeaderChecks } from '../serve/smtp-checks.js'
+import { type Ask, pipeTo } from '../serve/smtp-pipe.js'
 import { MessageRate } from '../serve/smtp-rate.js'
 import { type Inside, type Relay, Submission } from '../serve/submission.js'
 import { replyOf, SmtpError } from '../smtp/reply.js'
@@ -34,6 +36,7 @@ export function smtpdService(options: SmtpdOptions = {}): Service<'smtpd'> {
     start(parts, log) {
       const backends = new Backends(parts, log, () => options.relay?.(parts, log))
       return {
+        reload: () => backends.reload(),
         busy: '421 4.7.0 Too many connections; try again later\r\n',
         serve: (connection, sessionLog, door) =>
           serveSmtp(connection, sessionLog, optionsOf(parts.config, door), backends.of(door.listener)),
@@ -86,6 +89,8 @@ class Backends {
   readonly #relay: () => Relay | undefined
   /** One for all listeners, and for good: a reload gives nobody more. */
   readonly #rate: MessageRate
+  #checks: HeaderChecks
+  #ask: Ask | undefined
   readonly #known = new WeakMap<SmtpListenerConfig, { basis: readonly unknown[]; submission: Submission }>()
 
   constructor(parts: Parts, log: Log, relay: () => Relay | undefined) {
@@ -93,11 +98,24 @@ class Backends {
     this.#log = log
     this.#relay = relay
     this.#rate = new MessageRate(() => parts.config.smtpd.messages_per_minute)
+    this.#checks = new HeaderChecks(parts.config.smtpd.header_check)
+    this.#ask = this.#program()
+  }
+
+  /** Follows a changed configuration. @throws MailError for a pattern that is none, and keeps the checks there were */
+  reload(): void {
+    this.#checks = new HeaderChecks(this.#parts.config.smtpd.header_check)
+    this.#ask = this.#program()
+  }
+
+  #program(): Ask | undefined {
+    const { pipe: command, pipe_timeout: timeout } = this.#parts.config.smtpd
+    return command === undefined ? undefined : pipeTo({ command, timeout, log: this.#log })
   }
 
   of(listener: SmtpListenerConfig): Submission {
     const { config, logins, aliases } = this.#parts
-    const basis = [config, logins, aliases]
+    const basis = [config, logins, aliases, this.#checks]
     const known = this.#known.get(listener)
     if (known?.basis.every((each, index) => each === basis[index])) return known.submission
     const submission = this.#make(listener)
@@ -123,6 +141,8 @@ class Backends {
       ...(recipients ? { allowsRecipient: address => fitsPattern(recipients, address) } : {}),
       mayAlsoSendAs: (user, address) => fitsPattern(extraSenders(config, user), address),
       rate: this.#rate,
+      checks: this.#checks,
+      ...(this.#ask && { ask: this.#ask }),
       deliver: (to, message, head) => deliverTo(to, message, head, rules, this.#log),
       ...(relay ? { relay } : {}),
     })

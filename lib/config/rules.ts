@@ -10,6 +10,7 @@ export function brokenRules(config: Config): Problem[] {
     ...domainRules(config),
     ...listenerRules(config),
     ...openRelays(config),
+    ...headerCheckRules(config),
     ...relayRules(config),
     ...fetchRules(config),
   ]
@@ -42,14 +43,33 @@ function* listenerRules(config: Config): Generator<Problem> {
     }
 }
 
+const fieldName = /^[\x21-\x39\x3b-\x7e]{1,70}$/
+
+function* headerCheckRules({ smtpd }: Config): Generator<Problem> {
+  for (const [i, { header, action, value }] of smtpd.header_check.entries()) {
+    const path = ['smtpd', 'header_check', i]
+    if (!fieldName.test(header))
+      yield { path: [...path, 'header'], message: 'must be the name of a header field, or "*"' }
+    const needed = { add: 'a field, as "Name: value"', replace: 'the new value', redirect: 'an address' }
+    if (action !== 'add' && action !== 'replace' && action !== 'redirect') continue
+    const fits =
+      value !== undefined &&
+      (action !== 'add' || /^[\x21-\x39\x3b-\x7e]{1,70}:./.test(value)) &&
+      (action !== 'redirect' || /^[^\s@<>]+@[^\s@<>]+$/.test(value))
+    if (!fits)
+      yield { path: [...path, 'value'], message: `must be ${needed[action]}: the action is ${action}` }
+  }
+}
+
 /**
  * Trusted networks so wide that strangers are in them. A home may trust a public prefix of its own, so the line is
  * drawn where no home's prefix is.
  */
 function* openRelays(config: Config): Generator<Problem> {
   for (const [i, listener] of config.smtpd.listen.entries()) {
-    if (listener.protocol === 'lmtp' || (isLocal(listener.address) && config.smtpd.proxies.length === 0))
-      continue
+    const { proxies, xclient } = config.smtpd
+    const spokenFor = proxies.length + xclient.length > 0
+    if (listener.protocol === 'lmtp' || (isLocal(listener.address) && !spokenFor)) continue
     if (listener.recipients?.every(pattern => isOurs(config, pattern))) continue
     const wide = listener.trusted.filter(isInternet)
     if (wide.length === 0) continue

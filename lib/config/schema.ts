@@ -65,6 +65,13 @@ function smtpListener(place: Placed) {
   })
 }
 
+const headerCheck = table({
+  header: string,
+  pattern: string,
+  action: oneOf('add', 'remove', 'replace', 'redirect', 'discard', 'reject'),
+  value: optional(string),
+})
+
 /** How a password for another server is come by: at most one of the three. */
 function credentials({ path }: Placed) {
   return {
@@ -179,6 +186,11 @@ export function configSchema(directory: string) {
       max_session: optional(time, '1h'),
       /** Addresses a login may send as besides its own and its aliases. */
       senders: optional(named(list(pattern)), {}),
+      /** What is done to messages whose header fits a pattern, in order. */
+      header_check: optional(list(headerCheck), []),
+      /** A program that sees each message before it is taken; run by `sh -c`. */
+      pipe: optional(string),
+      pipe_timeout: optional(time, '1m'),
       ...serving,
       xclient: optional(list(network), []),
     }),

@@ -1,9 +1,14 @@
 /** One message coming in by SMTP: its header completed, then handed to whoever carries it on. */
 import type { User } from '../auth/users.js'
 import { type Head, HeadReader } from '../message/head.js'
+import type { HeaderField } from '../message/header.js'
 import { SmtpError } from '../smtp/reply.js'
 import type { Envelope, Fate, Incoming, Peer, Recipient } from '../smtp/session.js'
 import { missingFields, receivedLine } from './received.js'
+import type { HeaderChecks } from './smtp-checks.js'
+import type { Ask } from './smtp-pipe.js'
+import { Spool } from './smtp-spool.js'
+import type { Verdict } from './smtp-verdict.js'
 
 /** Takes a message to some of its recipients. Everything or nothing, and on disk when commit() returns. */
 export interface Carrier {
@@ -42,30 +47,38 @@ const mostHops = 100
 /** What a mail server drops from every message, as Postfix does: blind copies are blind, the path is the envelope's. */
 const dropped = new Set(['bcc', 'resent-bcc', 'return-path', 'content-length'])
 
+export interface IncomingOptions {
+  /**
+   * Opens the ways to the recipients, or to those given in their place; none throw the message away.
+   *
+   * @param head as it came
+   * @throws MailError to refuse the message
+   */
+  open(head: Head, instead?: readonly string[]): Promise<Carrier[]>
+  /** Whose refusal is a recipient's. */
+  userOf?(recipient: Recipient): string | undefined
+  /** Called when all is done that the sender is told of; must not throw. */
+  ended?(head: Head, fates: readonly Fate[]): Promise<void>
+  /** What is looked for in the header. */
+  readonly checks?: HeaderChecks
+  /** Asks a program, which sees the whole message before anybody gets it. */
+  readonly ask?: Ask
+}
+
 export class IncomingMessage implements Incoming {
   readonly #message: Relayed
-  readonly #open: (head: Head) => Promise<Carrier[]>
-  readonly #userOf: (recipient: Recipient) => string | undefined
+  readonly #options: IncomingOptions
   readonly #reader = new HeadReader()
-  readonly #ended: (head: Head, fates: readonly Fate[]) => Promise<void>
   #head: Head | undefined
   #carriers: Carrier[] | undefined
+  /** Holds the message until the program has seen it. */
+  #spool: Spool | undefined
+  /** Who gets it in place of its recipients. */
+  #instead: readonly string[] | undefined
 
-  /**
-   * @param open called with the header as it came, once it is there @throws MailError to refuse the message
-   * @param userOf whose refusal is a recipient's
-   * @param ended called when all is done that the sender is told of; must not throw
-   */
-  constructor(
-    message: Relayed,
-    open: (head: Head) => Promise<Carrier[]>,
-    userOf: (recipient: Recipient) => string | undefined = () => undefined,
-    ended: (head: Head, fates: readonly Fate[]) => Promise<void> = async () => {},
-  ) {
+  constructor(message: Relayed, options: IncomingOptions) {
     this.#message = message
-    this.#open = open
-    this.#userOf = userOf
-    this.#ended = ended
+    this.#options = options
   }
 
   get id(): string {
@@ -73,13 +86,14 @@ export class IncomingMessage implements Incoming {
   }
 
   async write(octets: Buffer): Promise<void> {
-    if (this.#carriers) return this.#pass(octets)
+    if (this.#head) return this.#pass(octets)
     const head = this.#reader.push(octets)
     if (head) await this.#begin(head)
   }
 
   async commit(): Promise<readonly Fate[]> {
-    if (!this.#carriers) await this.#begin(this.#reader.end())
+    if (!this.#head) await this.#begin(this.#reader.end())
+    await this.#judge()
     const carriers = this.#carriers ?? []
     // What goes out goes first: a failure at the end can be undone here, and not in the queue.
     for (const carrier of carriers) await carrier.prepare?.()
@@ -89,25 +103,49 @@ export class IncomingMessage implements Incoming {
       if (result instanceof Refusals) for (const [user, error] of result) refusals.set(user, error)
     }
     const fates = this.#message.envelope.recipients.map((recipient): Fate => {
-      const user = this.#userOf(recipient)
+      const user = this.#options.userOf?.(recipient)
       return (user === undefined ? undefined : refusals.get(user)) ?? 'accepted'
     })
-    if (this.#head) await this.#ended(this.#head, fates)
+    if (this.#head && !this.#instead) await this.#options.ended?.(this.#head, fates)
     return fates
   }
 
   async abort(): Promise<void> {
-    for (const carrier of this.#carriers ?? []) await carrier.abort()
+    const carriers = this.#carriers ?? []
     this.#carriers = []
+    for (const carrier of carriers) await carrier.abort()
+    await this.#spool?.close()
   }
 
   async #begin(head: Head): Promise<void> {
     if (head.count('received') > mostHops)
       throw new SmtpError(554, '5.4.6', 'The message has passed too many servers: it goes in circles')
+    const { checks, ask } = this.#options
     this.#head = head
-    this.#carriers = await this.#open(head)
-    for (const octets of head.rewrite(this.#lines(head), field => dropped.has(field.key)))
+    const checked = checks && !checks.empty ? checks.run(head) : undefined
+    this.#instead = insteadOf(checked)
+    if (ask && !checked?.discard) this.#spool = new Spool(this.id)
+    else this.#carriers = await this.#options.open(head, this.#instead)
+    const drop = (field: HeaderField) => dropped.has(field.key) || checked?.removed.has(field) === true
+    for (const octets of head.rewrite(this.#lines(head) + (checked?.headers ?? ''), drop))
       await this.#pass(octets)
+  }
+
+  /** Asks the program, where there is one, and passes on what has waited for its answer. */
+  async #judge(): Promise<void> {
+    const { ask, open } = this.#options
+    const spool = this.#spool
+    if (!ask || !spool || !this.#head) return
+    const verdict = await ask(this.#message, spool.read())
+    this.#instead = insteadOf(verdict) ?? this.#instead
+    this.#carriers = await open(this.#head, this.#instead)
+    this.#spool = undefined
+    try {
+      await this.#pass(Buffer.from(verdict.headers))
+      for await (const octets of spool.read()) await this.#pass(octets)
+    } finally {
+      await spool.close()
+    }
   }
 
   #lines(head: Head): string {
@@ -120,6 +158,11 @@ export class IncomingMessage implements Incoming {
   }
 
   async #pass(octets: Buffer): Promise<void> {
+    if (this.#spool) return this.#spool.write(octets)
     for (const carrier of this.#carriers ?? []) await carrier.write(octets)
   }
+}
+
+function insteadOf(verdict: Verdict | undefined): readonly string[] | undefined {
+  return verdict?.discard ? [] : verdict?.redirect
 }

@@ -9,14 +9,16 @@ import type { User } from '../auth/users.js'
 import type { Head } from '../message/head.js'
 import { newIdentifier } from '../queue/entry.js'
 import { wantsSuccess } from '../smtp/dsn.js'
-import { nullPath, type Path } from '../smtp/path.js'
+import { nullPath, type Path, parsePath } from '../smtp/path.js'
 import { SmtpError } from '../smtp/reply.js'
 import type { Backend, Envelope, Exchange, Fate, Incoming, Peer, Recipient } from '../smtp/session.js'
-import { describe } from '../sys/error.js'
+import { describe, TemporaryError } from '../sys/error.js'
 import type { Log } from '../sys/log.js'
 import type { Networks } from '../sys/sockets.js'
 import { authenticate, mechanisms } from '../wire/sasl.js'
 import { type Carrier, IncomingMessage, type Relayed } from './incoming.js'
+import type { HeaderChecks } from './smtp-checks.js'
+import type { Ask } from './smtp-pipe.js'
 import type { MessageRate } from './smtp-rate.js'
 import { headOf, successReport } from './smtp-report.js'
 
@@ -46,6 +48,10 @@ export interface SubmissionOptions {
   readonly mayAlsoSendAs?: (user: User, address: string) => boolean
   /** How many messages a login may send; as many as it likes unless given. */
   readonly rate?: MessageRate
+  /** What is looked for in headers. */
+  readonly checks?: HeaderChecks
+  /** Asks a program about each message. */
+  readonly ask?: Ask
   /** Local delivery. Those that its commit() refuses are told by the names of users. */
   readonly deliver: (recipients: readonly Inside[], message: Relayed, head: Head) => Promise<Carrier>
   /** The way out to other domains; there is none unless given. */
@@ -147,12 +153,36 @@ export class Submission implements Backend<User> {
       complete: known && protocol === 'smtp',
       alone: envelope.recipients.length === 1 && users.length + outside.length === 1,
     }
-    return new IncomingMessage(
-      message,
-      head => this.#open(message, head, users, outside),
-      recipient => this.#refusalOf(recipient),
-      (head, fates) => this.#report(message, head, fates),
-    )
+    const { checks, ask } = this.#options
+    return new IncomingMessage(message, {
+      open: (head, instead) =>
+        instead ? this.#openInstead(message, head, instead) : this.#open(message, head, users, outside),
+      userOf: recipient => this.#refusalOf(recipient),
+      ended: (head, fates) => this.#report(message, head, fates),
+      ...(checks && { checks }),
+      ...(ask && { ask }),
+    })
+  }
+
+  /** Opens the ways to others than the recipients, whom the configuration names; to nobody, where it names none. */
+  async #openInstead(message: Relayed, head: Head, addresses: readonly string[]): Promise<Carrier[]> {
+    const { log, relay } = this.#options
+    if (addresses.length === 0) {
+      log.info('discarded', { message: message.id, from: message.sender })
+      return []
+    }
+    const recipients = addresses.map((address): Recipient => {
+      const path = parsePath(address)
+      if (!path) throw new TemporaryError(`messages cannot be redirected to ${address}`)
+      return { path, parameters: new Map() }
+    })
+    const { users, outside } = this.#destinations({ ...message.envelope, recipients })
+    if (users.length + outside.length === 0 || (outside.length > 0 && !relay))
+      throw new TemporaryError(`messages cannot be redirected to ${addresses.join(', ')}`)
+    log.info('redirected', { message: message.id, to: addresses.join(',') })
+    const alone = users.length + outside.length === 1
+    const unrefusable = users.map(user => ({ ...user, refusable: false }))
+    return this.#open({ ...message, alone }, head, unrefusable, outside)
   }
 
   /** Whose refusal is a recipient's: of the one user that it leads to. */

@@ -139,6 +139,11 @@ const cases: readonly (readonly [why: string, text: string, ...problems: RegExp[
     /open relay/,
   ],
   [
+    'trusting everybody for whom a proxy speaks',
+    '[smtpd]\nxclient = ["127.0.0.1"]\n[[smtpd.listen]]\naddress = "127.0.0.1:25"\ntrusted = ["0.0.0.0/0"]',
+    /open relay/,
+  ],
+  [
     'trusting everybody, for our domains',
     '[[smtpd.listen]]\naddress = "0.0.0.0:25"\ntrusted = ["0.0.0.0/0"]\nrecipients = ["*@Example.org", "example.org"]',
   ],
@@ -220,3 +225,14 @@ test('domains are compared without case, and in the form of the wire', () => {
   assert.equal(config.hostname, 'mail.example.org')
   assert.deepEqual(config.domains, ['xn--h32bq4v.xn--3e0b707e', 'x'])
 })
+
+const checks = [
+  ['header = "X A"\npattern = "."\naction = "discard"', /header must be the name/],
+  ['header = "X"\npattern = "."\naction = "add"\nvalue = "yes"', /value must be a field, as "Name: value"/],
+  ['header = "X"\npattern = "."\naction = "redirect"', /value must be an address/],
+  ['header = "X"\npattern = "."\naction = "replace"', /value must be the new value/],
+  ['header = "X"\npattern = "."\naction = "explode"', /action must be "add"/],
+] as const
+for (const [text, problem] of checks)
+  test(`a header check ${text.replaceAll('\n', ', ')} is an error`, () =>
+    assert.match(problemsOf(`[[smtpd.header_check]]\n${text}`).join(), problem))
