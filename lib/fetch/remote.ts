@@ -38,8 +38,6 @@ type Fetched = Exclude<Row, false | undefined>
  */
 const unwanted = ['LITERAL+', 'LITERAL-', 'XLIST', 'COMPRESS=DEFLATE', 'UTF8=ACCEPT', 'BINARY', 'IMAP4REV2']
 
-const quiet = { debug() {}, info() {}, warn() {}, error() {}, trace() {} }
-
 /** Connects and logs in. @throws LoginRefused, Throttled, ConnectionLost, or MailError (78) for a certificate */
 export async function openRemote(options: RemoteOptions): Promise<Source> {
   const { host, port, user, secret, tls, timeout = 120_000 } = options
@@ -50,7 +48,7 @@ export async function openRemote(options: RemoteOptions): Promise<Source> {
     ...(tls === 'required' ? { doSTARTTLS: true } : tls === 'off' ? { doSTARTTLS: false } : {}),
     auth: 'token' in secret ? { user, accessToken: secret.token } : { user, pass: secret.password },
     transport: gatedTransport({ host, port, trust: options.trust, witness: options.witness }),
-    logger: quiet,
+    logger: false,
     clientInfo: { name: 'Postern', version: '', vendor: '', 'support-url': '' },
     disableCompression: true,
     disableAutoIdle: true,

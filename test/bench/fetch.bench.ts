@@ -1,0 +1,175 @@
+/**
+ * Fetching 10,000 messages (176 MB) from Debian's Dovecot into an empty Maildir: mail-fetch and mbsync by turns, both
+ * with every file on disk before it counts; then a run with nothing new; then how long a new message takes with
+ * --watch, and the memory that all of it needs.
+ *
+ *     node dist/tree/test/bench/fetch.bench.js [messages [rounds]]
+ */
+import { spawn, spawnSync } from 'node:child_process'
+import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Dovecot, mailUser, noDovecot } from '../support/dovecot.js'
+import { fillMaildir } from '../support/generator.js'
+import { type Figure, measure, median, report } from '../support/measure.js'
+import { makePlace, type Place } from '../support/place.js'
+import { commandPath, has } from '../support/program.js'
+import { until } from '../support/world.js'
+
+const count = Number(process.argv[2] ?? 10_000)
+const rounds = Number(process.argv[3] ?? 3)
+
+const why = noDovecot() || (has('mbsync') ? '' : 'mbsync is not installed')
+if (why) {
+  process.stdout.write(`not measured: ${why}\n`)
+  process.exit(0)
+}
+
+const root = mkdtempSync(join(tmpdir(), 'fetch-bench-'))
+chmodSync(root, 0o755)
+const remote = join(root, 'provider')
+const dovecot = await Dovecot.start({ homes: { alice: remote } })
+const size = fillMaildir(join(remote, 'Maildir'), count, { owner: mailUser, sizes: true })
+spawnSync('chown', ['-R', `${mailUser}:${mailUser}`, remote])
+process.stdout.write(`${count} messages, ${(size / 1e6).toFixed(0)} MB\n`)
+
+/** A program that is waited for. @returns the most memory it had, in KiB */
+function run(command: string, args: readonly string[]): Promise<number> {
+  const child = spawn('/usr/bin/time', ['-f', '%M', command, ...args], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let said = ''
+  child.stderr.on('data', chunk => {
+    said += chunk
+  })
+  return new Promise((resolve, reject) => {
+    child.on('exit', code => {
+      if (code === 0) resolve(Number(said.trim().split('\n').at(-1)))
+      else reject(new Error(`${command} ended with ${code}: ${said}`))
+    })
+  })
+}
+
+interface Side {
+  readonly first: Figure[]
+  readonly again: Figure[]
+  readonly memory: number[]
+}
+const ours: Side = { first: [], again: [], memory: [] }
+const theirs: Side = { first: [], again: [], memory: [] }
+
+async function measureSide(side: Side, fetch: () => Promise<number>): Promise<void> {
+  let memory = 0
+  const kept = async () => {
+    memory = await fetch()
+  }
+  side.first.push(await measure(process.pid, kept))
+  side.memory.push(memory)
+  side.again.push(await measure(process.pid, kept))
+}
+
+function ourPlace(): Place {
+  const place = makePlace(`
+[fetch.bench]
+host = "127.0.0.1:${dovecot.imap}"
+tls = "off"
+user = "alice"
+password_command = "echo pw"
+into = "alice@ilnmors.internal"
+every = "1h"
+`)
+  // Nothing is given up: the homes are ours.
+  return place
+}
+
+function mbsyncConfig(place: string): string {
+  const config = join(place, 'mbsyncrc')
+  writeFileSync(
+    config,
+    `FSync yes
+IMAPStore far
+Host 127.0.0.1
+Port ${dovecot.imap}
+User alice
+Pass pw
+SSLType None
+AuthMechs LOGIN
+
+MaildirStore near
+Path ${place}/
+Inbox ${place}/INBOX
+SubFolders Verbatim
+
+Channel all
+Far :far:
+Near :near:
+Patterns INBOX
+Sync Pull
+Create Near
+CopyArrivalDate yes
+SyncState *
+`,
+  )
+  return config
+}
+
+for (let round = 0; round < rounds; round++) {
+  const place = ourPlace()
+  await measureSide(ours, () => run(process.execPath, [commandPath('mail-fetch'), '-c', place.config]))
+  const here = readdirSync(join(place.maildir('alice'), 'cur')).length
+  if (here !== count) throw new Error(`there are ${here} messages`)
+  place.remove()
+  const other = mkdtempSync(join(root, 'mbsync-'))
+  const config = mbsyncConfig(other)
+  await measureSide(theirs, () => run('mbsync', ['-c', config, '-q', 'all']))
+  rmSync(other, { recursive: true })
+}
+report(`${count} messages`, ours.first, theirs.first, 'mbsync')
+report('nothing new', ours.again, theirs.again, 'mbsync')
+const memory = (side: Side) => `${(median(side.memory) / 1024).toFixed(0)} MiB`
+process.stdout.write(`most memory: postern ${memory(ours)}, mbsync ${memory(theirs)}\n`)
+
+/** From a file's arrival at the provider to its arrival here, in milliseconds. */
+async function watchLatency(): Promise<number[]> {
+  const place = ourPlace()
+  const child = spawn(process.execPath, [commandPath('mail-fetch'), '-c', place.config, '--watch'], {
+    stdio: 'ignore',
+  })
+  const cur = join(place.maildir('alice'), 'cur')
+  const number = () => {
+    try {
+      return readdirSync(cur).length
+    } catch {
+      return 0
+    }
+  }
+  await until(() => number() === count, 120_000)
+  await new Promise(resolve => setTimeout(resolve, 1_000))
+  const times: number[] = []
+  for (let i = 0; i < 7; i++) {
+    const before = number()
+    const lmtp = spawnSync(
+      'python3',
+      [
+        '-c',
+        `import smtplib,time
+s=smtplib.LMTP('127.0.0.1',${dovecot.lmtp});s.sendmail('a@b',['alice'],'Subject: ${i}\\r\\n\\r\\nx\\r\\n');print(time.time())`,
+      ],
+      { encoding: 'utf8' },
+    )
+    const began = Number(lmtp.stdout) * 1000
+    await until(() => number() > before, 20_000)
+    times.push(Date.now() - began)
+    await new Promise(resolve => setTimeout(resolve, 300))
+  }
+  child.kill()
+  await new Promise(resolve => child.on('exit', resolve))
+  place.remove()
+  return times
+}
+const latency = await watchLatency()
+process.stdout.write(
+  `--watch: new message here after ${Math.round(median(latency))} ms (${latency.map(Math.round).join(' ')})\n`,
+)
+await dovecot.stop()
+rmSync(root, { recursive: true, force: true })
