@@ -8,6 +8,7 @@ import { describe, exits, MailError } from '../sys/error.js'
 import type { Log } from '../sys/log.js'
 import { type Accounts, type Chosen, openAccounts } from './fetch-accounts.js'
 import { auditCommand } from './fetch-audit.js'
+import { delivererFor } from './fetch-deliver.js'
 import { objects, progressLine, summary } from './fetch-print.js'
 import { type Command, command } from './options.js'
 import { progress } from './progress.js'
@@ -48,9 +49,16 @@ export const fetch: Command = {
       const accounts = await openAccounts(file, operands)
       const stop = new AbortController()
       void untilSignal({ reload: () => {}, stop: () => {} }).then(() => stop.abort())
-      const run = (chosen: Chosen) => {
-        const settings = { log: accounts.log, signal: stop.signal, dry: dry || list, proof }
-        const full = { ...settings, retryLogin: values['retry-login'] }
+      const run = async (chosen: Chosen) => {
+        const { deliver, into } = chosen.settings
+        const full: FetchOptions = {
+          log: accounts.log,
+          signal: stop.signal,
+          dry: dry || list,
+          proof,
+          retryLogin: values['retry-login'],
+          ...(deliver === 'sieve' && { deliver: await delivererFor(into, accounts.config, accounts.log) }),
+        }
         if (list) return listFolders(chosen, full, values.json)
         return watch ? watchOne(chosen, full, accounts.log) : fetchOne(chosen, full, values)
       }
@@ -123,11 +131,12 @@ async function fetchOne({ account, settings }: Chosen, options: FetchOptions, fl
 
 async function listFolders({ account }: Chosen, options: FetchOptions, json: boolean): Promise<number> {
   return withAccount(account, options, async (session: Session) => {
-    const folders = await (await session.source()).folders()
+    const source = await session.source()
+    const folders = await source.folders()
     const here = new Map((await session.pairings()).map(({ remote, local }) => [remote.path, local]))
     for (const { path, specialUse, selectable, status } of folders) {
       const local = here.get(path)
-      const count = status?.messages
+      const count = (status ?? (selectable ? await source.examine(path) : undefined))?.messages
       const text = json
         ? JSON.stringify({
             account: account.name,

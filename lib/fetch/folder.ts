@@ -62,6 +62,8 @@ export interface FolderResult {
 /** Messages stored together: they share their syncs. */
 const batchMessages = 128
 const batchOctets = 8 * 1024 * 1024
+/** Messages that go through the user's filters at a time. */
+const atOnce = 4
 /** What one FETCH asks for. */
 const commandMessages = 1_000
 const commandOctets = 64 * 1024 * 1024
@@ -366,10 +368,16 @@ class Writer {
     const flags = (message: Waiting) => (policy.flags === 'none' ? [] : message.flags)
     budget.note()
     if (deliver) {
-      for (const message of batch) {
-        await deliver(message.octets)
-        const { uid, key } = message
-        memory.know(folder, [[uid, { local: 0, key, flags: joined(message.flags) }]])
+      // One that is delivered when the machine stops, and not yet noted, is delivered again: better than not at all.
+      for (let at = 0; at < batch.length; at += atOnce) {
+        const outcomes = await Promise.allSettled(
+          batch.slice(at, at + atOnce).map(async ({ uid, octets, key, flags }) => {
+            await deliver(octets)
+            memory.know(folder, [[uid, { local: 0, key, flags: joined(flags) }]])
+          }),
+        )
+        const failed = outcomes.find(outcome => outcome.status === 'rejected')
+        if (failed) throw failed.reason
       }
       return memory.sync()
     }
