@@ -169,7 +169,7 @@ const refusals = [
   ['alias expand nobody', '', 67, /no nobody@x\.internal/],
   ['list -c /nonexistent', '', 78, /nonexistent/],
   ['list --file /', '', 66, /cannot read/],
-  ['add x --file /nonexistent/users', 'x\n', 73, /nonexistent/],
+  ['add x --file /proc/nowhere/users', 'x\n', 73, /nowhere/],
   ['', '', 64, /say which/],
   ['alias', '', 64, /say which/],
   ['frobnicate', '', 64, /frobnicate/],

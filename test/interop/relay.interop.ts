@@ -1,6 +1,7 @@
 /** Postfix as a smarthost that wants a login and refuses foreign senders, as Gmail does: mail goes out, bounces come back. */
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { queuePlace } from '../bin/queue-place.js'
@@ -13,10 +14,13 @@ const skip = noPostfix() || noDovecot()
 let postfix: Postfix
 let dovecot: Dovecot
 
+/** Nobody's mail is kept here: Dovecot only checks passwords. */
+const home = mkdtempSync(join(tmpdir(), 'postern-'))
+
 before(async () => {
   if (skip) return
   dovecot = await Dovecot.start({
-    homes: { me: '/nonexistent/me' },
+    homes: { me: join(home, 'me') },
     configuration: 'service auth {\n  unix_listener smarthost {\n    mode = 0666\n  }\n}\n',
   })
   const pem = (name: string) => join(process.cwd(), 'fixtures', 'tls', `${name}.pem`)
@@ -47,6 +51,7 @@ message_size_limit = 2000000`,
 })
 
 after(async () => {
+  rmSync(home, { recursive: true, force: true })
   if (skip) return
   await postfix.stop()
   await dovecot.stop()
