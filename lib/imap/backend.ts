@@ -47,6 +47,8 @@ export interface ImapStatus {
   readonly uidNext: number
   readonly uidValidity: number
   readonly highestModseq: number
+  /** Octets of all messages on the wire; counted when asked. */
+  size(): Promise<number>
 }
 
 export interface ImapAccount {
@@ -102,6 +104,8 @@ export interface StoreChange {
 }
 
 export interface StoreResult {
+  /** UIDs whose flags are now others than before. */
+  readonly changed: readonly number[]
   /** UIDs that were not touched because of `unchangedSince`. */
   readonly modified: readonly number[]
   /** UIDs that are expunged already. */
@@ -145,6 +149,8 @@ export interface ImapMailbox {
   size(uid: number): number | undefined
   /** INTERNALDATE, in milliseconds since 1970; undefined when it must be looked up and the message is gone. */
   date(uid: number): number | undefined
+  /** When the message came into this mailbox (RFC 8514), as {@link date}. */
+  savedDate(uid: number): number | undefined
   /**
    * The message as it is stored, with LF or CRLF.
    *
@@ -165,6 +171,9 @@ export interface ImapMailbox {
   expunge(uids: Ranges | undefined): Promise<void>
   /** @returns UIDs of this session's messages, ascending */
   search(key: SearchKey): Promise<readonly number[]>
+
+  /** UIDs that were expunged after a MODSEQ, ascending; undefined when that is too long ago to say. */
+  goneSince(modseq: number): readonly number[] | undefined
 
   /** Catches up with the disk and with other sessions. @returns what the client has to be told, in order */
   sync(options: { readonly expunge: boolean }): Promise<readonly ImapUpdate[]>

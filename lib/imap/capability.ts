@@ -2,12 +2,17 @@
 import type { Session } from './session.js'
 
 const always = ['IMAP4rev1', 'LITERAL+', 'SASL-IR', 'ENABLE', 'ID', 'IDLE']
-const afterLogin = ['NAMESPACE', 'CHILDREN', 'SPECIAL-USE', 'XLIST', 'UIDPLUS', 'MOVE', 'UNSELECT']
+const afterLogin = [
+  ...['NAMESPACE', 'CHILDREN', 'SPECIAL-USE', 'XLIST', 'LIST-EXTENDED', 'LIST-STATUS', 'STATUS=SIZE'],
+  ...['UIDPLUS', 'MOVE', 'UNSELECT', 'MULTIAPPEND', 'BINARY', 'CONDSTORE', 'QRESYNC'],
+  ...['ESEARCH', 'SEARCHRES', 'PARTIAL', 'WITHIN', 'SAVEDATE'],
+]
 
 /** Where a password would cross the wire in the clear, no mechanism is offered (RFC 3501 §6.2.3). */
 export function capabilities(session: Session): string {
   const { backend } = session.options
-  if (session.state !== 'notAuthenticated') return [...always, ...afterLogin].join(' ')
+  if (session.state !== 'notAuthenticated')
+    return [...always, ...afterLogin, `APPENDLIMIT=${session.options.appendLimit}`].join(' ')
   const words = [...always]
   if (canStartTls(session)) words.push('STARTTLS')
   if (session.secure) words.push(...backend.mechanisms.map(name => `AUTH=${name}`))

@@ -4,8 +4,8 @@ import type { Session, State } from './session.js'
 
 /** How a command went, where there is more to say than that it is done. */
 export interface Answer {
-  /** Response code without brackets. */
-  readonly code?: string | undefined
+  /** Response code without brackets; asked for when all news have been told. */
+  readonly code?: string | undefined | (() => string | undefined)
   readonly text?: string
   /** Done when the tagged answer has been written: what changes the connection itself. */
   readonly after?: () => Promise<void>

@@ -1,11 +1,13 @@
 /** The octets of a message's sections as they go on the wire: CRLF at every line's end, no NUL (RFC 3501 §4.3.1). */
 import { findBody, type HeaderBlock, readHeader } from '../message/header.js'
-import { findSection } from '../message/section.js'
+import { findPart, findSection } from '../message/section.js'
 import { type Part, scanMessage } from '../message/structure.js'
+import { decodeTransfer } from '../message/transfer.js'
 import { toCrlf } from '../message/wire.js'
 import type { FieldChoice, SectionItem } from './fetch-item.js'
 
 const CRLF = Buffer.from('\r\n')
+const encodings: ReadonlySet<string> = new Set(['7bit', '8bit', 'binary', 'base64', 'quoted-printable'])
 
 /** One stored message, looked into as far as is asked. */
 export class MessageContent {
@@ -40,6 +42,22 @@ export class MessageContent {
     const octets = numbers.length === 0 ? this.#own(section) : this.#inner(numbers, section)
     if (!octets) return undefined
     return fields ? chosenFields(readHeader(octets), fields) : wireOctets(octets)
+  }
+
+  /**
+   * A part's octets without its transfer encoding, its text with CRLF; undefined when there is no such part, `unknown`
+   * when nobody can undo the encoding.
+   */
+  binary(numbers: readonly number[]): Buffer | undefined | 'unknown' {
+    if (numbers.length === 0) return toCrlf(this.#octets)
+    const part = findPart(this.part, numbers)
+    if (!part) return undefined
+    if (!encodings.has(part.encoding)) return 'unknown'
+    const octets = this.#octets.subarray(part.bodyStart, part.bodyEnd)
+    // Lines of quoted-printable are lines of the text; those of base64 mean nothing.
+    return part.encoding === 'base64'
+      ? decodeTransfer(octets, 'base64')
+      : decodeTransfer(toCrlf(octets), part.encoding)
   }
 
   /** Sections of the message itself need no more than the end of its header. */

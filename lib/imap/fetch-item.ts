@@ -7,7 +7,26 @@ import { bad } from './reply.js'
 
 export type FetchItem =
   | { readonly kind: 'flags' | 'uid' | 'date' | 'size' | 'envelope' | 'body' | 'structure' }
+  /** RFC 7162 §3.1.4.2, RFC 8514. */
+  | { readonly kind: 'modseq' | 'savedate' }
   | SectionItem
+  | BinaryItem
+
+/** A part without its transfer encoding, or the size of that (RFC 3516). */
+export interface BinaryItem {
+  readonly kind: 'binary'
+  readonly label: string
+  readonly numbers: readonly number[]
+  readonly partial: Piece | undefined
+  readonly peek: boolean
+  readonly size: boolean
+}
+
+/** From which octet, and how many. */
+export interface Piece {
+  readonly offset: number
+  readonly length: number
+}
 
 /** A piece of the message itself. */
 export interface SectionItem {
@@ -18,7 +37,7 @@ export interface SectionItem {
   readonly section: SectionKind
   readonly fields: FieldChoice | undefined
   /** Octets of the section as it goes on the wire. */
-  readonly partial: { readonly offset: number; readonly length: number } | undefined
+  readonly partial: Piece | undefined
   /** Leaves \Seen alone. */
   readonly peek: boolean
 }
@@ -39,6 +58,8 @@ const simple: Readonly<Record<string, FetchItem>> = {
   'RFC822.SIZE': { kind: 'size' },
   ENVELOPE: { kind: 'envelope' },
   BODYSTRUCTURE: { kind: 'structure' },
+  MODSEQ: { kind: 'modseq' },
+  SAVEDATE: { kind: 'savedate' },
   RFC822: whole('RFC822', 'body', false),
   'RFC822.HEADER': whole('RFC822.HEADER', 'header', true),
   'RFC822.TEXT': whole('RFC822.TEXT', 'text', false),
@@ -64,6 +85,7 @@ export function readItems(args: Decoder): readonly FetchItem[] {
 function readItem(args: Decoder, name: string): FetchItem {
   if (name === 'BODY' && args.peek !== '[') return { kind: 'body' }
   if (name === 'BODY' || name === 'BODY.PEEK') return readSection(args, name === 'BODY.PEEK')
+  if (/^BINARY(\.PEEK|\.SIZE)?$/.test(name)) return readBinary(args, name)
   const item = Object.hasOwn(simple, name) ? simple[name] : undefined
   if (!item) throw bad('There is no such thing to fetch.')
   return item
@@ -117,8 +139,26 @@ function fieldChoice(written: readonly string[], not: boolean): FieldChoice {
   return { not, names, key: short }
 }
 
-/** `0.1024>`: from which octet, and how many. */
-function readPartial(args: Decoder): { offset: number; length: number } {
+/** `[1.2]<0.1024>`, the parts counted as in BODY. */
+function readBinary(args: Decoder, name: string): BinaryItem {
+  args.char('[')
+  const spec = args.peek === ']' ? '' : args.keyword('The part')
+  args.char(']')
+  const numbers = spec === '' ? [] : spec.split('.').map(Number)
+  if (!/^([1-9]\d{0,9}(\.[1-9]\d{0,9})*)?$/.test(spec)) throw bad('There is no such part.')
+  const size = name === 'BINARY.SIZE'
+  const partial = !size && args.tryChar('<') ? readPartial(args) : undefined
+  const label = `${size ? name : 'BINARY'}[${spec}]${partial ? `<${partial.offset}>` : ''}`
+  return { kind: 'binary', label, numbers, partial, size, peek: name !== 'BINARY' }
+}
+
+/** Whether fetching this marks a message \Seen. */
+export function marksSeen(item: FetchItem): boolean {
+  return (item.kind === 'section' || item.kind === 'binary') && !item.peek
+}
+
+/** `0.1024>` */
+function readPartial(args: Decoder): Piece {
   const [, offset, length] = /^(\d{1,15})\.(\d{1,15})$/.exec(args.keyword('The part of the section')) ?? []
   args.char('>')
   if (offset === undefined || length === undefined || Number(length) === 0)

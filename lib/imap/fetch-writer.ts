@@ -1,27 +1,17 @@
-/**
- * Writes the answers of FETCH. Other sessions run every few milliseconds, a client that reads slowly is waited for,
- * and what was rendered once (ENVELOPE, BODYSTRUCTURE, chosen header fields) is kept as the octets of the answer.
- */
+/** Answers FETCH: other sessions run every few milliseconds, and a client that reads slowly is waited for. */
 import { setImmediate as yielding } from 'node:timers/promises'
-import { formatInternalDate } from '../message/date.js'
 import { describe } from '../sys/error.js'
 import { PeerGone } from '../wire/line.js'
 import type { ImapMailbox } from './backend.js'
-import { writeStructure } from './bodystructure.js'
-import { MessageContent } from './content.js'
 import { OctetWriter } from './encode.js'
-import { writeEnvelope } from './envelope.js'
-import type { FetchItem, SectionItem } from './fetch-item.js'
+import { chunk, gone, ItemWriter } from './fetch-content.js'
+import { type FetchItem, marksSeen } from './fetch-item.js'
 import type { Session } from './session.js'
 import type { Ranges } from './set.js'
 import { flagText } from './updates.js'
 
 /** Longest piece of work before others run, in milliseconds. */
 const slice = 8
-/** So much is gathered before it is handed to the connection, in octets. */
-const chunk = 64 * 1024
-/** Larger sections are not gathered but sent in pieces, as fast as the client reads. */
-const large = 256 * 1024
 /** How many messages are marked \Seen at a time. */
 const seenAtOnce = 100
 
@@ -29,25 +19,26 @@ const seenAtOnce = 100
 const spare: OctetWriter[] = []
 const maxSpare = 4
 
-/** The message is not there any more. */
-const gone = Symbol('gone')
-
 export class FetchWriter {
   readonly #session: Session
   readonly #mailbox: ImapMailbox
   readonly #items: readonly FetchItem[]
-  readonly #marks: boolean
   readonly #out = spare.pop() ?? new OctetWriter(2 * chunk)
-  #content: MessageContent | undefined
+  readonly #content: ItemWriter
+  /** Whether the flags of a message that is marked \Seen must be told besides what was asked for. */
+  readonly #tellsFlags: boolean
+  readonly #marks: boolean
   #markedTo = 0
-  /** UIDs that were marked \Seen for this FETCH; their flags are told. */
+  /** UIDs that were marked \Seen for this FETCH. */
   readonly #marked = new Set<number>()
 
   constructor(session: Session, mailbox: ImapMailbox, items: readonly FetchItem[]) {
     this.#session = session
     this.#mailbox = mailbox
     this.#items = items
-    this.#marks = !mailbox.readOnly && items.some(item => item.kind === 'section' && !item.peek)
+    this.#content = new ItemWriter(session, mailbox, this.#out, () => this.#hand())
+    this.#marks = !mailbox.readOnly && items.some(marksSeen)
+    this.#tellsFlags = !items.some(item => item.kind === 'flags')
   }
 
   /** Answers for the messages at these positions. To be called once. @returns how many of them are gone */
@@ -105,8 +96,8 @@ export class FetchWriter {
     }
     if (fresh.length === 0) return
     try {
-      const { expunged } = await this.#mailbox.store(fresh, { mode: 'add', flags: ['\\Seen'] })
-      for (const uid of fresh) if (!expunged.includes(uid)) this.#marked.add(uid)
+      const { changed } = await this.#mailbox.store(fresh, { mode: 'add', flags: ['\\Seen'] })
+      for (const uid of changed) this.#marked.add(uid)
     } catch (error) {
       this.#session.log.warning('seen-not-marked', { reason: describe(error) })
     }
@@ -118,7 +109,7 @@ export class FetchWriter {
    * @returns false when the message is gone; what was written of it must not be sent
    */
   #message(seq: number, uid: number): boolean | Promise<boolean> {
-    this.#content = undefined
+    this.#content.begin(uid)
     this.#out.text('* ').number(seq).text(' FETCH (')
     try {
       return this.#from(0, uid)
@@ -133,120 +124,22 @@ export class FetchWriter {
     const items = this.#items
     for (let at = first; at < items.length; at++) {
       if (at > 0) this.#out.text(' ')
-      const sent = this.#item(items[at] as FetchItem, uid)
+      const sent = this.#content.write(items[at] as FetchItem)
       if (sent) return sent.then(() => this.#from(at + 1, uid)).catch(lost)
     }
-    if (this.#marked.has(uid) && !items.some(item => item.kind === 'flags'))
-      this.#out.text(` FLAGS (${flagText(this.#mailbox, uid) ?? '\\Seen'})`)
+    if (this.#marked.has(uid)) this.#tellMarked(uid)
     this.#out.text(')\r\n')
     return true
   }
 
-  #item(item: FetchItem, uid: number): Promise<void> | undefined {
-    const out = this.#out
-    const mailbox = this.#mailbox
-    switch (item.kind) {
-      case 'uid':
-        out.text('UID ').number(uid)
-        return undefined
-      case 'flags':
-        out
-          .text('FLAGS (')
-          .text(present(flagText(mailbox, uid)))
-          .text(')')
-        return undefined
-      case 'date':
-        out.text(`INTERNALDATE "${formatInternalDate(present(mailbox.date(uid)))}"`)
-        return undefined
-      case 'size':
-        out.text('RFC822.SIZE ').number(present(mailbox.size(uid)))
-        return undefined
-      case 'section':
-        return item.fields && item.numbers.length === 0 && !item.partial
-          ? this.#fields(item, uid)
-          : this.#section(item, uid)
-      default:
-        this.#rendered(item.kind, uid)
-        return undefined
-    }
-  }
-
-  #rendered(kind: 'envelope' | 'body' | 'structure', uid: number): void {
-    const out = this.#out
-    out.text(kind === 'envelope' ? 'ENVELOPE ' : kind === 'body' ? 'BODY ' : 'BODYSTRUCTURE ')
-    const kept = this.#mailbox.cached(uid, kind)
-    if (kept) {
-      out.octets(kept)
-      return
-    }
-    const start = out.length
-    if (kind === 'envelope') writeEnvelope(out, this.#read(uid).header)
-    else writeStructure(out, this.#read(uid).part, kind === 'structure')
-    this.#mailbox.keep(uid, kind, out.copyFrom(start))
-  }
-
-  /** HEADER.FIELDS of the message itself: what a client asks of one message, it asks of all of them, and again. */
-  #fields(item: SectionItem, uid: number): undefined {
-    const kind = item.fields?.key ?? ''
-    let octets = this.#mailbox.cached(uid, kind)
-    if (!octets) {
-      octets = this.#read(uid).section(item) ?? Buffer.alloc(0)
-      this.#mailbox.keep(uid, kind, octets)
-    }
-    this.#out.text(item.label).text(' ').literal(octets)
-  }
-
-  #section(item: SectionItem, uid: number): Promise<void> | undefined {
-    const out = this.#out
-    out.text(item.label).text(' ')
-    const octets = this.#wire(item, uid)
-    if (!octets) {
-      out.text('NIL')
-      return undefined
-    }
-    const { partial } = item
-    const asked = partial ? octets.subarray(partial.offset, partial.offset + partial.length) : octets
-    if (asked.length > large) return this.#stream(asked)
-    out.literal(asked)
-    return undefined
-  }
-
-  /** A section's octets. A client that fetches a large one in pieces does not cost a scan for each. */
-  #wire(item: SectionItem, uid: number): Buffer | undefined {
-    if (!item.partial) return this.#read(uid).section(item)
-    const key = `${uid} ${item.numbers.join('.')} ${item.section} ${item.fields?.key ?? ''}`
-    const { lastSection } = this.#session
-    if (lastSection?.key === key && lastSection.mailbox === this.#mailbox) return lastSection.octets
-    const octets = this.#read(uid).section(item)
-    if (octets && octets.length > large) this.#session.lastSection = { mailbox: this.#mailbox, key, octets }
-    return octets
-  }
-
-  async #stream(octets: Buffer): Promise<void> {
-    const { connection, reader } = this.#session
-    this.#out.text(`{${octets.length}}\r\n`)
-    this.#hand()
-    for (let at = 0; at < octets.length; at += chunk) {
-      connection.write(octets.subarray(at, at + chunk))
-      await connection.drain(reader.timeout)
-    }
-  }
-
-  #read(uid: number): MessageContent {
-    if (this.#content) return this.#content
-    const octets = this.#mailbox.read(uid)
-    if (!octets) throw gone
-    this.#content = new MessageContent(octets)
-    return this.#content
+  #tellMarked(uid: number): void {
+    if (this.#tellsFlags) this.#out.text(` FLAGS (${flagText(this.#mailbox, uid) ?? '\\Seen'})`)
+    if (this.#session.condstore && !this.#items.some(item => item.kind === 'modseq'))
+      this.#out.text(` MODSEQ (${this.#mailbox.modseq(uid)})`)
   }
 }
 
 /** Half an answer has been sent: there is no way to go on. */
 function lost(error: unknown): never {
   throw error === gone ? new PeerGone('a message vanished while it was sent') : error
-}
-
-function present<T>(value: T | undefined): T {
-  if (value === undefined) throw gone
-  return value
 }

@@ -2,23 +2,31 @@
 import { parseDay } from '../message/date.js'
 import { Flag } from '../message/flags.js'
 import type { SearchKey, TextField } from '../message/query.js'
-import type { ImapMailbox } from './backend.js'
 import type { Decoder } from './decode.js'
+import { sequenceNumbers, uidsOfSet } from './messages.js'
 import { textOf } from './name.js'
 import { bad, no } from './reply.js'
-import { hasStar, largestNamed, resolveSet } from './set.js'
+import type { Session } from './session.js'
+import { savedResult } from './set.js'
 
 /** Deeper programs are nobody's question, and would fill the stack. */
 const deepest = 100
 
+/** A search program, decoded. */
+export interface Program {
+  readonly key: SearchKey
+  /** Whether it asks for MODSEQ, and so for MODSEQ in the answer (RFC 7162 §3.1.5). */
+  readonly asksModseq: boolean
+}
+
 /** `CHARSET utf-8 OR FROM a SUBJECT b`: all keys up to the end of the command. @throws ImapError NO [BADCHARSET] */
-export function readSearch(args: Decoder, mailbox: ImapMailbox): SearchKey {
+export function readSearch(args: Decoder, session: Session): Program {
   if (args.tryWord('CHARSET')) {
     args.space()
     checkCharset(args.text('The charset'))
     args.space()
   }
-  return readKeys(args, mailbox)
+  return readKeys(args, session)
 }
 
 /** US-ASCII is a part of UTF-8, and clients that say nothing send UTF-8. */
@@ -27,12 +35,12 @@ export function checkCharset(name: string): void {
 }
 
 /** Keys with blanks between, all of which must hold. */
-export function readKeys(args: Decoder, mailbox: ImapMailbox): SearchKey {
+export function readKeys(args: Decoder, session: Session): Program {
   const keys: SearchKey[] = []
-  const reader = new KeyReader(args, mailbox)
+  const reader = new KeyReader(args, session)
   do keys.push(reader.key(0))
   while (args.trySpace() && !args.atEnd)
-  return all(keys)
+  return { key: all(keys), asksModseq: reader.asksModseq }
 }
 
 function all(keys: SearchKey[]): SearchKey {
@@ -51,18 +59,19 @@ const unseen: SearchKey = { kind: 'not', key: { kind: 'flag', flag: Flag.seen } 
 
 class KeyReader {
   readonly #args: Decoder
-  readonly #mailbox: ImapMailbox
+  readonly #session: Session
+  asksModseq = false
 
-  constructor(args: Decoder, mailbox: ImapMailbox) {
+  constructor(args: Decoder, session: Session) {
     this.#args = args
-    this.#mailbox = mailbox
+    this.#session = session
   }
 
   key(depth: number): SearchKey {
     if (depth > deepest) throw bad('That search is too deep.')
     const args = this.#args
     if (args.peek === '(') return all(args.list(() => this.key(depth + 1)))
-    if (/[\d*]/.test(args.peek)) return this.#sequence()
+    if (/[\d*$]/.test(args.peek)) return this.#sequence()
     const name = args.word('A search key')
     if (Object.hasOwn(flags, name)) return { kind: 'flag', flag: flags[name] as number }
     if (name.startsWith('UN') && Object.hasOwn(flags, name.slice(2)))
@@ -114,10 +123,17 @@ class KeyReader {
       case 'SENTSINCE':
       case 'SENTBEFORE':
       case 'SENTON':
+      case 'SAVEDSINCE':
+      case 'SAVEDBEFORE':
+      case 'SAVEDON':
         return { kind: name.toLowerCase() as 'since', day: this.#day() }
       case 'LARGER':
       case 'SMALLER':
         return { kind: name === 'LARGER' ? 'larger' : 'smaller', size: this.#number() }
+      case 'SAVEDATESUPPORTED':
+        return { kind: 'all' }
+      case 'MODSEQ':
+        return this.#modseq()
       case 'OLDER':
       case 'YOUNGER':
         return { kind: name === 'OLDER' ? 'older' : 'younger', seconds: this.#number() }
@@ -155,14 +171,24 @@ class KeyReader {
 
   #sequence(): SearchKey {
     const set = this.#args.set()
-    const { length } = this.#mailbox.uids
-    if (largestNamed(set) > length && !hasStar(set)) throw bad(`There are ${length} messages.`)
-    return { kind: 'seq', set: resolveSet(set, length) }
+    if (set === savedResult) return { kind: 'uid', set: uidsOfSet(this.#session, set) }
+    return { kind: 'seq', set: sequenceNumbers(this.#session, set) }
   }
 
   #uids(): SearchKey {
     this.#args.space()
-    const { uids } = this.#mailbox
-    return { kind: 'uid', set: resolveSet(this.#args.set(), uids[uids.length - 1] ?? 0) }
+    return { kind: 'uid', set: uidsOfSet(this.#session, this.#args.set()) }
+  }
+
+  /** `MODSEQ 12345`, or of one flag, `MODSEQ "/flags/\\draft" all 12345`: here a message has one for all of them. */
+  #modseq(): SearchKey {
+    this.#args.space()
+    if (this.#args.tryString()) {
+      this.#args.space()
+      if (!/^(PRIV|SHARED|ALL)$/.test(this.#args.word('Whose flags'))) throw bad('Say priv, shared or all.')
+      this.#args.space()
+    }
+    this.asksModseq = true
+    return { kind: 'modseq', modseq: this.#args.number('MODSEQ', Number.MAX_SAFE_INTEGER) }
   }
 }

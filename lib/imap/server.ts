@@ -157,8 +157,9 @@ class Server {
   }
 
   async #done({ tag, name }: Call, answer: Answer = {}): Promise<void> {
-    const code = answer.code === undefined ? '' : `[${answer.code}] `
-    this.#session.connection.write(`${tag} OK ${code}${answer.text ?? `${name} completed.`}\r\n`)
+    const code = typeof answer.code === 'function' ? answer.code() : answer.code
+    const words = answer.text ?? `${name} completed.`
+    this.#session.connection.write(`${tag} OK ${code === undefined ? '' : `[${code}] `}${words}\r\n`)
     await answer.after?.()
   }
 

@@ -48,6 +48,8 @@ export class Session {
   readonly enabled = new Set<string>()
   /** How many of the selected mailbox's keywords the client has been told of. */
   keywordsTold = 0
+  /** The result of the last SEARCH RETURN (SAVE), UIDs in order: what `$` stands for (RFC 5182). */
+  saved: readonly number[] = []
   /** In IDLE, where goodbye may be said at any moment. */
   idling = false
   /** The large section that was fetched in part last; its next part is likely to be asked for next. */
@@ -79,6 +81,24 @@ export class Session {
     this.untagged(`OK ${code === undefined ? '' : `[${code}] `}${oneLine(text)}`)
   }
 
+  /** Whether MODSEQ is told with every change of flags (RFC 7162 §3.1). */
+  get condstore(): boolean {
+    return this.enabled.has('CONDSTORE') || this.qresync
+  }
+
+  /** Whether VANISHED is told in the place of EXPUNGE (RFC 7162 §3.2). */
+  get qresync(): boolean {
+    return this.enabled.has('QRESYNC')
+  }
+
+  /** A command was given that only a client knows which knows CONDSTORE: from now on it is told of every MODSEQ. */
+  useCondstore(): void {
+    if (this.condstore) return
+    this.enabled.add('CONDSTORE')
+    if (this.mailbox)
+      this.note(`HIGHESTMODSEQ ${this.mailbox.highestModseq}`, 'Changes come with MODSEQ now.')
+  }
+
   loggedIn(user: string, account: ImapAccount): void {
     this.user = user
     this.account = account
@@ -104,6 +124,7 @@ export class Session {
     if (!mailbox) return
     this.mailbox = undefined
     this.lastSection = undefined
+    this.saved = []
     if (this.state === 'selected') this.state = 'authenticated'
     await mailbox.close()
   }

@@ -8,13 +8,17 @@ export type Ranges = readonly Range[]
 /** As a client wrote it: any order, overlaps, and {@link star} on either side. */
 export type SequenceSet = readonly Range[]
 
+/** `$`, the saved result of a search (RFC 5182): whoever resolves a set must look for it first. */
+export const savedResult: SequenceSet = []
+
 /** `*`, the largest number in use. */
 export const star = Number.POSITIVE_INFINITY
 /** The largest number a set may hold (nz-number). */
 export const largest = 0xffff_ffff
 
-/** Reads `1,3:5,7:*`; undefined when it is no set. `$` (RFC 5182) is the caller's. */
+/** Reads `1,3:5,7:*` or `$`; undefined when it is no set. */
 export function parseSet(text: string): SequenceSet | undefined {
+  if (text === '$') return savedResult
   const ranges: Range[] = []
   for (const part of text.split(',')) {
     const colon = part.indexOf(':')
@@ -142,4 +146,33 @@ export function* spansOf(ranges: Ranges, list: ArrayLike<number>): Generator<Ran
     if (from < to) yield [from, to]
     if (to === list.length) return
   }
+}
+
+/** What is left of a set without the numbers of an ascending list. */
+export function without(ranges: Ranges, list: ArrayLike<number>): Ranges {
+  const left: [number, number][] = []
+  for (const [first, last] of ranges) {
+    let from = first
+    for (let at = lowerBound(list, first); at < list.length && (list[at] as number) <= last; at++) {
+      const number = list[at] as number
+      if (from < number) left.push([from, number - 1])
+      from = number + 1
+    }
+    if (from <= last) left.push([from, last])
+  }
+  return left
+}
+
+/** What two sets have in common. */
+export function intersection(a: Ranges, b: Ranges): Ranges {
+  const both: [number, number][] = []
+  for (let i = 0, j = 0; i < a.length && j < b.length; ) {
+    const [one, other] = [a[i] as Range, b[j] as Range]
+    const first = Math.max(one[0], other[0])
+    const last = Math.min(one[1], other[1])
+    if (first <= last) both.push([first, last])
+    if (one[1] < other[1]) i++
+    else j++
+  }
+  return both
 }

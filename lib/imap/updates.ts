@@ -1,7 +1,8 @@
 /** Untagged news of the selected mailbox, at the moments where they are legal (RFC 3501 §5.2, §5.5, §7.4.1). */
 import { systemFlags } from '../message/flags.js'
-import type { ImapMailbox } from './backend.js'
+import type { ImapMailbox, ImapUpdate } from './backend.js'
 import type { Session } from './session.js'
+import { formatSet } from './set.js'
 
 const systemNames = systemFlags.map(flag => flag.name)
 /** Flag lists come shared between messages, so their text is made once. */
@@ -31,10 +32,11 @@ export async function tellUpdates(session: Session, expunge: boolean): Promise<v
   if (!mailbox) return
   const updates = await mailbox.sync({ expunge })
   tellKeywords(session, mailbox)
+  if (session.qresync) tellVanished(session, updates)
   for (const update of updates)
     switch (update.kind) {
       case 'expunge':
-        session.untagged(`${update.seq} EXPUNGE`)
+        if (!session.qresync) session.untagged(`${update.seq} EXPUNGE`)
         break
       case 'exists':
         session.untagged(`${update.count} EXISTS`)
@@ -43,14 +45,22 @@ export async function tellUpdates(session: Session, expunge: boolean): Promise<v
         session.untagged(`${update.count} RECENT`)
         break
       case 'flags':
-        session.untagged(`${update.seq} FETCH (UID ${update.uid} FLAGS (${flagText(mailbox, update.uid)}))`)
+        tellFlags(session, mailbox, update.seq, update.uid)
     }
+}
+
+/** RFC 7162 §3.2.10: UIDs need no order, so those that go together are told together. */
+function tellVanished(session: Session, updates: readonly ImapUpdate[]): void {
+  const uids = updates.filter(update => update.kind === 'expunge').map(({ uid }) => uid)
+  if (uids.length > 0) session.untagged(`VANISHED ${formatSet(uids.sort((a, b) => a - b))}`)
 }
 
 /** Tells the flags of one message, unless it is gone. */
 export function tellFlags(session: Session, mailbox: ImapMailbox, seq: number, uid: number): void {
   const flags = flagText(mailbox, uid)
-  if (flags !== undefined) session.untagged(`${seq} FETCH (UID ${uid} FLAGS (${flags}))`)
+  if (flags === undefined) return
+  const modseq = session.condstore ? ` MODSEQ (${mailbox.modseq(uid)})` : ''
+  session.untagged(`${seq} FETCH (UID ${uid} FLAGS (${flags})${modseq})`)
 }
 
 /** A client learns of a keyword before it meets it on a message. */

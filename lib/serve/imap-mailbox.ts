@@ -87,6 +87,10 @@ export class SelectedMailbox implements ImapMailbox {
     return this.#mailbox.date(uid)
   }
 
+  savedDate(uid: number): number | undefined {
+    return this.#mailbox.savedDate(uid)
+  }
+
   read(uid: number): Buffer | undefined {
     return this.#mailbox.read(uid)
   }
@@ -101,10 +105,10 @@ export class SelectedMailbox implements ImapMailbox {
 
   async store(uids: readonly number[], { mode, flags, unchangedSince }: StoreChange): Promise<StoreResult> {
     const since = unchangedSince === undefined ? {} : { unchangedSince }
-    const { modified, gone } = await this.#alive(() =>
+    const { changed, modified, gone } = await this.#alive(() =>
       this.#mailbox.store(uids, { mode, flags }, { by: this.#view, ...since }),
     )
-    return { modified, expunged: gone }
+    return { changed, modified, expunged: gone }
   }
 
   copy(uids: readonly number[], to: string): Promise<CopyResult> {
@@ -139,6 +143,10 @@ export class SelectedMailbox implements ImapMailbox {
       await this.#mailbox.refresh()
       return this.#view.sync(options)
     })
+  }
+
+  goneSince(modseq: number): readonly number[] | undefined {
+    return this.#mailbox.goneSince(modseq)
   }
 
   onChange(listener: () => void): () => void {

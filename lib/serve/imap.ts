@@ -121,7 +121,17 @@ class StoredAccount implements ImapAccount {
   }
 
   async status(name: string): Promise<ImapStatus> {
-    return answering(() => this.#account.status(name))
+    const status = await answering(() => this.#account.status(name))
+    return { ...status, size: () => this.#sizeOf(name) }
+  }
+
+  async #sizeOf(name: string): Promise<number> {
+    const mailbox = await answering(() => this.#account.open(name))
+    try {
+      return await mailbox.totalSize()
+    } finally {
+      mailbox.close()
+    }
   }
 
   async open(name: string, { readOnly }: { readonly readOnly: boolean }): Promise<ImapMailbox> {

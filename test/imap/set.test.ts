@@ -7,14 +7,20 @@ import {
   formatSet,
   hasStar,
   inRanges,
+  intersection,
   largest,
   largestNamed,
   lowerBound,
   parseSet,
   rangesOf,
   resolveSet,
+  savedResult,
   spansOf,
+  without,
 } from '../../lib/imap/set.js'
+
+const uids = fc.uniqueArray(fc.integer({ min: 1, max: 200 })).map(list => list.sort((a, b) => a - b))
+const range = fc.tuple(fc.integer({ min: 1, max: 200 }), fc.integer({ min: 1, max: 200 }))
 
 const sets = [
   // text          max   resolved
@@ -49,9 +55,24 @@ for (const text of [
   '-1',
   '1 ',
   'a',
-  '$',
+  '$1',
 ])
   test(`parseSet() refuses "${text}"`, () => assert.equal(parseSet(text), undefined))
+
+test('$ is the saved result', () => assert.equal(parseSet('$'), savedResult))
+
+test('without() and intersection() are what they say', () =>
+  fc.assert(
+    fc.property(fc.array(range), fc.array(range), uids, (a, b, list) => {
+      const [one, other] = [resolveSet(a, 0), resolveSet(b, 0)]
+      const left = without(one, list)
+      const both = intersection(one, other)
+      for (let number = 1; number <= 201; number++) {
+        assert.equal(inRanges(left, number), inRanges(one, number) && !list.includes(number))
+        assert.equal(inRanges(both, number), inRanges(one, number) && inRanges(other, number))
+      }
+    }),
+  ))
 
 test('hasStar() and largestNamed() tell what a set says', () => {
   assert.equal(hasStar(parseSet('1:*')!), true)
@@ -59,9 +80,6 @@ test('hasStar() and largestNamed() tell what a set says', () => {
   assert.equal(largestNamed(parseSet('2:7,*')!), 7)
   assert.equal(largestNamed(parseSet('*')!), 0)
 })
-
-const uids = fc.uniqueArray(fc.integer({ min: 1, max: 200 })).map(list => list.sort((a, b) => a - b))
-const range = fc.tuple(fc.integer({ min: 1, max: 200 }), fc.integer({ min: 1, max: 200 }))
 
 test('a set of numbers comes back as it was', () =>
   fc.assert(

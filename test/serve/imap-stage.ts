@@ -166,6 +166,8 @@ class Disk {
     /** The server needs a moment to notice that a client is gone. */
     'soon-empty': (user = '', directory = '') =>
       until(() => readdirSync(join(this.#home, user, 'Maildir', directory)).length === 0),
+    above: (larger, smaller) =>
+      assert.ok(Number(larger) > Number(smaller), `${larger} is not above ${smaller}`),
     differ: (first, second) => assert.notEqual(first, second),
   }
 }

@@ -16,7 +16,7 @@ export async function append(session: Session, args: Decoder): Promise<Answer> {
     batch = await session.mail.append(args.mailbox())
     args.space()
     do await appendOne(session, args, batch)
-    while (args.trySpace())
+    while (args.trySpace() && (session.reader.pending || !args.atEnd))
     args.end()
     const { uidValidity, uids } = await batch.commit()
     return { code: `APPENDUID ${uidValidity} ${formatSet(uids)}` }
@@ -25,6 +25,9 @@ export async function append(session: Session, args: Decoder): Promise<Answer> {
     throw error
   }
 }
+
+/** What would not come back as it was from a file whose lines end in LF (RFC 3516 §4.4). */
+const isBinary = /\0|^content-transfer-encoding:\s*binary/im
 
 /** A mailbox name may come as a literal too, but not as a large one. */
 async function takeName({ reader }: Session, args: Decoder): Promise<void> {
@@ -42,7 +45,7 @@ async function appendOne(session: Session, args: Decoder, batch: ImapAppend): Pr
   if (size > options.appendLimit)
     throw no('TOOBIG', `The largest message here has ${options.appendLimit} octets.`)
   await batch.begin({ flags, date, size })
-  const failure = await pour(session, batch)
+  const failure = await pour(session, batch, reader.pending?.binary === true)
   await reader.followOn(args)
   args.string('The message')
   if (failure) throw failure.error
@@ -62,10 +65,21 @@ function readDate(args: Decoder): number {
 }
 
 /** Reads the literal to its end even when it cannot be kept, so that the next command is found. */
-async function pour({ reader }: Session, batch: ImapAppend): Promise<{ error: unknown } | undefined> {
+async function pour(
+  { reader }: Session,
+  batch: ImapAppend,
+  binary: boolean,
+): Promise<{ error: unknown } | undefined> {
   let failure: { error: unknown } | undefined
+  let tail = ''
   for await (const chunk of reader.stream()) {
     if (failure) continue
+    if (binary) {
+      tail += chunk.toString('latin1')
+      if (isBinary.test(tail))
+        failure = { error: no('UNKNOWN-CTE', 'Binary parts cannot be kept; encode them.') }
+      tail = tail.slice(-100)
+    }
     await batch.write(chunk).catch(error => {
       failure = { error }
     })

@@ -6,6 +6,7 @@ import { spansOfSet, uidsAt } from '../messages.js'
 import { no } from '../reply.js'
 import type { Session } from '../session.js'
 import { formatSet } from '../set.js'
+import { newModseq } from './close.js'
 
 /** Messages that are gone are passed over; COPYUID tells which were copied. */
 export async function copy(session: Session, args: Decoder, call: Call): Promise<Answer> {
@@ -15,13 +16,15 @@ export async function copy(session: Session, args: Decoder, call: Call): Promise
 }
 
 /** The code comes before the EXPUNGEs, so that a client knows where the messages are before they go. */
-export async function move(session: Session, args: Decoder, call: Call): Promise<void> {
+export async function move(session: Session, args: Decoder, call: Call): Promise<Answer> {
   const { uids, to } = readArguments(session, args, call)
   const mailbox = session.selected
   if (mailbox.readOnly) throw no('READ-ONLY', 'This mailbox was opened to look only.')
+  const before = mailbox.highestModseq
   const result = uids.length > 0 ? await mailbox.move(uids, to) : undefined
   const code = copyUid(result)
   if (code !== undefined) session.note(code, 'Moved.')
+  return { code: () => newModseq(session, before) }
 }
 
 function readArguments(session: Session, args: Decoder, { uid }: Call): { uids: number[]; to: string } {
@@ -31,7 +34,7 @@ function readArguments(session: Session, args: Decoder, { uid }: Call): { uids: 
   const to = args.mailbox()
   args.end()
   const mailbox = session.selected
-  return { uids: uidsAt(mailbox, spansOfSet(mailbox, set, uid)), to }
+  return { uids: uidsAt(mailbox, spansOfSet(session, set, uid)), to }
 }
 
 function copyUid(result: CopyResult | undefined): string | undefined {

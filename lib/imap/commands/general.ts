@@ -48,7 +48,7 @@ export async function starttls(session: Session, args: Decoder): Promise<Answer>
 }
 
 /** What can be enabled; other names are passed over without a word (RFC 5161 §3.1). */
-const enableable: ReadonlySet<string> = new Set()
+const enableable: ReadonlySet<string> = new Set(['CONDSTORE', 'QRESYNC'])
 
 export async function enable(session: Session, args: Decoder): Promise<void> {
   const names: string[] = []
@@ -57,8 +57,9 @@ export async function enable(session: Session, args: Decoder): Promise<void> {
   while (args.trySpace() && !args.atEnd)
   args.end()
   const added = names.filter(name => enableable.has(name) && !session.enabled.has(name))
-  for (const name of added) session.enabled.add(name)
   session.untagged(`ENABLED${added.map(name => ` ${name}`).join('')}`)
+  if (added.length > 0) session.useCondstore()
+  for (const name of added) session.enabled.add(name)
 }
 
 /** RFC 2342: one personal namespace without prefix, nobody else's mail, nothing shared. */

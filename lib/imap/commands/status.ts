@@ -5,12 +5,17 @@ import { mailboxText } from '../encode.js'
 import { bad } from '../reply.js'
 import type { Session } from '../session.js'
 
-const items: Readonly<Record<string, (status: ImapStatus) => number | Promise<number>>> = {
+type Item = (status: ImapStatus, session: Session) => number | Promise<number>
+const items: Readonly<Record<string, Item>> = {
   MESSAGES: status => status.messages,
   RECENT: status => status.recent,
   UIDNEXT: status => status.uidNext,
   UIDVALIDITY: status => status.uidValidity,
   UNSEEN: status => status.unseen,
+  HIGHESTMODSEQ: status => status.highestModseq, // RFC 7162 §3.1.7
+  SIZE: status => status.size(), // RFC 8438
+  DELETED: status => status.deleted, // RFC 9051 §6.3.11
+  APPENDLIMIT: (_, session) => session.options.appendLimit, // RFC 7889
 }
 
 export async function status(session: Session, args: Decoder): Promise<void> {
@@ -34,6 +39,7 @@ export function statusItems(args: Decoder): string[] {
 export async function tellStatus(session: Session, name: string, asked: readonly string[]): Promise<void> {
   const status = await session.mail.status(name)
   const parts: string[] = []
-  for (const item of asked) parts.push(`${item} ${await items[item]?.(status)}`)
+  for (const item of asked) parts.push(`${item} ${await items[item]?.(status, session)}`)
+  if (asked.includes('HIGHESTMODSEQ')) session.useCondstore()
   session.untagged(`STATUS ${mailboxText(name)} (${parts.join(' ')})`)
 }
