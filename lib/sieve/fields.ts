@@ -5,21 +5,51 @@ import type { Field, FieldSet } from './message.js'
 import { descend, headerOf, type PartCursor } from './mime.js'
 import type { Run } from './run.js'
 import type { Scope } from './scope.js'
+import type { Texts } from './text.js'
 
-/** Picks the fields of some names. */
-export type Fields = (run: Run, names: readonly string[]) => readonly Field[]
+/** Picks the fields of a test's names. */
+export type Fields = (run: Run) => readonly Field[]
 
 /** RFC 5260 §6: `:index` counts the fields of all names, `:last` from the end. */
 export const indexTags: readonly Tag[] = [{ name: 'index', value: 'number' }, { name: 'last' }]
 
-/** Compiles what `:index`, `:last`, `:mime` and `:anychild` say about a test. */
-export function compileFields(call: Call, scope: Scope): Fields {
+/** Compiles which fields a test looks at: its names, and what `:index`, `:last`, `:mime` and `:anychild` say. */
+export function compileFields(call: Call, scope: Scope, names: Pick<Texts, 'constant' | 'values'>): Fields {
   const pick = compileIndex(call, scope)
   const sets = compileHeaders(call)
-  return (run, names) => {
+  const keys = lowerCase(names)
+  return run => {
     const headers = sets(run)
-    return pick(names.flatMap(name => headers.flatMap(header => header.named(name.toLowerCase()))))
+    const found: Field[] = []
+    for (const key of keys(run)) for (const header of headers) found.push(...header.named(key))
+    return pick(found)
   }
+}
+
+function lowerCase(names: Pick<Texts, 'constant' | 'values'>): (run: Run) => readonly string[] {
+  const constant = names.constant?.map(name => name.toLowerCase())
+  return constant ? () => constant : run => names.values(run).map(name => name.toLowerCase())
+}
+
+/**
+ * Compiles what a test sees of its fields. Where nothing but names says which, the values are kept beside the header:
+ * the next test of the same names finds them there.
+ *
+ * @param what tells values of other kinds from these; undefined where they are not to be kept
+ */
+export function compileValues(
+  call: Call,
+  scope: Scope,
+  names: Pick<Texts, 'constant' | 'values'>,
+  what: string | undefined,
+  valuesOf: (run: Run, field: Field) => readonly string[],
+): (run: Run) => readonly string[] {
+  const fields = compileFields(call, scope, names)
+  const values = (run: Run) => fields(run).flatMap(field => valuesOf(run, field))
+  const plain = !call.has('mime') && !call.has('index') && names.constant !== undefined
+  if (!plain || what === undefined) return values
+  const key = `${what} ${names.constant?.join(' ').toLowerCase()}`
+  return run => run.message.header.kept(key, () => values(run))
 }
 
 /** Compiles `:index` and `:last`: which of some fields are meant. */

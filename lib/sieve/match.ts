@@ -55,16 +55,34 @@ function compileComparator(call: Call, scope: Scope, usual: Comparator): Compara
   return usual
 }
 
+/** Values folded, once for all tests that look at the same ones. */
+const folded = new WeakMap<readonly string[], Map<Comparator, readonly string[]>>()
+
+function foldValues(comparator: Comparator, values: readonly string[]): readonly string[] {
+  let known = folded.get(values)
+  if (!known) {
+    known = new Map()
+    folded.set(values, known)
+  }
+  let found = known.get(comparator)
+  if (!found) {
+    found = values.map(comparator.fold)
+    known.set(comparator, found)
+  }
+  return found
+}
+
 export const is: MatchType = {
   name: 'is',
   compile: ({ comparator, keys }) => {
-    const folded = foldKeys(comparator, keys)
+    const wanted = foldKeys(comparator, keys)
     return (run, values) => {
-      const wanted = folded(run)
-      return values.some(value => {
-        run.spend(value.length + wanted.length)
-        return wanted.includes(comparator.fold(value))
-      })
+      const all = wanted(run)
+      for (const text of foldValues(comparator, values)) {
+        run.spend(text.length + all.length)
+        if (all.includes(text)) return true
+      }
+      return false
     }
   },
 }
@@ -73,16 +91,15 @@ export const contains: MatchType = {
   name: 'contains',
   substring: true,
   compile: ({ comparator, keys }) => {
-    const folded = foldKeys(comparator, keys)
+    const wanted = foldKeys(comparator, keys)
     return (run, values) => {
-      const wanted = folded(run)
-      return values.some(value => {
-        const text = comparator.fold(value)
-        return wanted.some(key => {
-          run.spend(value.length + key.length)
-          return text.includes(key)
-        })
-      })
+      const all = wanted(run)
+      for (const text of foldValues(comparator, values))
+        for (const key of all) {
+          run.spend(text.length + key.length)
+          if (text.includes(key)) return true
+        }
+      return false
     }
   },
 }

@@ -46,10 +46,13 @@ export class Field {
   }
 }
 
+const none: readonly Field[] = []
+
 /** The fields of one header. */
 export class FieldSet {
   readonly fields: readonly Field[]
   #named: Map<string, Field[]> | undefined
+  readonly #kept = new Map<string, readonly string[]>()
 
   constructor(fields: readonly Field[]) {
     this.fields = fields
@@ -64,6 +67,16 @@ export class FieldSet {
     )
   }
 
+  /** Values that tests took out of the header, made once. */
+  kept(key: string, make: () => readonly string[]): readonly string[] {
+    let values = this.#kept.get(key)
+    if (!values) {
+      values = make()
+      this.#kept.set(key, values)
+    }
+    return values
+  }
+
   /** The fields of a name in lower case, in order. */
   named(key: string): readonly Field[] {
     if (!this.#named) {
@@ -74,7 +87,7 @@ export class FieldSet {
         else this.#named.set(field.key, [field])
       }
     }
-    return this.#named.get(key) ?? []
+    return this.#named.get(key) ?? none
   }
 }
 

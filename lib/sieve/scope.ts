@@ -31,6 +31,11 @@ export class Scope {
   readonly registry: Registry
   /** The extensions in force, the core among them. */
   readonly #enabled = new Map<string, Extension>()
+  /** Their commands and tests, with the extension that brought each. */
+  readonly #words = {
+    commands: new Map<string, { readonly definition: CommandDefinition; readonly extension: string }>(),
+    tests: new Map<string, { readonly definition: TestDefinition; readonly extension: string }>(),
+  }
   /** Those that only an `ihave` test brought in: using one before that test was made is an error (RFC 5463 §4). */
   readonly #conditional = new Set<string>()
   readonly #variables = new Set<string>()
@@ -59,12 +64,20 @@ export class Scope {
   }
 
   enable(extension: Extension): void {
-    this.#enabled.set(extension.name, extension)
+    this.#add(extension)
     this.#conditional.delete(extension.name)
     for (const name of extension.implies ?? []) {
       const implied = this.registry.find(name, this.settings)
       if (implied && !this.#enabled.has(name)) this.enable(implied)
     }
+  }
+
+  #add(extension: Extension): void {
+    const { name, commands = [], tests = [] } = extension
+    this.#enabled.set(name, extension)
+    for (const definition of commands)
+      this.#words.commands.set(definition.name, { definition, extension: name })
+    for (const definition of tests) this.#words.tests.set(definition.name, { definition, extension: name })
   }
 
   /** `require`: notes an error for what is not there. */
@@ -81,7 +94,7 @@ export class Scope {
     if (!all) this.#lenient = true
     for (const extension of all ? found : [])
       if (extension && !this.enabled(extension.name)) {
-        this.#enabled.set(extension.name, extension)
+        this.#add(extension)
         this.#conditional.add(extension.name)
       }
     return all
@@ -225,18 +238,13 @@ export class Scope {
     kind: K,
     name: string,
   ): (K extends 'commands' ? CommandDefinition : TestDefinition) | undefined {
-    for (const extension of this.#enabled.values()) {
-      const found = extension[kind]?.find(definition => definition.name === name)
-      if (found) return found as never
-    }
-    return undefined
+    return this.#words[kind].get(name)?.definition as never
   }
 
   /** The extension that a word belongs to, if only an `ihave` brought it in. */
   #conditionally(kind: 'commands' | 'tests', name: string): string | undefined {
-    for (const extension of this.#conditional)
-      if (this.#enabled.get(extension)?.[kind]?.some(definition => definition.name === name)) return extension
-    return undefined
+    const extension = this.#words[kind].get(name)?.extension
+    return extension !== undefined && this.#conditional.has(extension) ? extension : undefined
   }
 
   #unknown(kind: 'commands' | 'tests', what: string, node: TestNode): void {

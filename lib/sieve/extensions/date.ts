@@ -87,12 +87,11 @@ const dateTest: TestDefinition = {
   tags: [zoneTag, { name: 'originalzone', group: 'zone' }],
   takes: [{ name: 'header name', type: 'string' }, datePart, { name: 'key list', type: 'strings' }],
   compile(call, scope) {
-    const fields = compileFields(call, scope)
-    const name = call.text('header name')
+    const fields = compileFields(call, scope, call.texts('header name'))
     const part = compilePart(call)
     const { match } = compileMatch(call, scope, call.texts('key list'))
     return run => {
-      const field = fields(run, [name.value(run)])[0]
+      const field = fields(run)[0]
       // The date of a Received field stands behind its last semicolon.
       const moment = field && parseDate(field.rawValue.replace(/^.*;/s, ''))
       return match(run, moment && isWritable(moment) ? [part(run, moment)] : [])

@@ -53,27 +53,27 @@ function compileScore(call: Call, scope: Scope, value: (run: Run) => string, tes
   return (run: Run) => match(run, type.name === 'count' && !tested(run) ? [] : [value(run)])
 }
 
-function spamtestOf(percent: boolean): TestDefinition {
-  return {
-    name: 'spamtest',
-    families: ['match'],
-    tags: percent ? [{ name: 'percent' }] : [],
-    takes: [{ name: 'value', type: 'string' }],
-    compile(call, scope) {
-      const ten = (run: Run) => result(run, run.settings.spamtest, 1, 10)
-      const hundred = (run: Run) =>
-        run.settings.spamtest.statusType === 'text'
-          ? Math.floor(((Math.max(ten(run), 1) - 1) / 9) * 100 + 0.001)
-          : result(run, run.settings.spamtest, 0, 100)
-      const value = call.has('percent') ? hundred : ten
-      return compileScore(
-        call,
-        scope,
-        run => String(value(run)),
-        run => ten(run) > 0,
-      )
-    },
-  }
+const spamtestTest: TestDefinition = {
+  name: 'spamtest',
+  families: ['match'],
+  takes: [{ name: 'value', type: 'string' }],
+  compile(call, scope) {
+    const ten = (run: Run) => result(run, run.settings.spamtest, 1, 10)
+    const value = call.has('percent') ? percent : ten
+    return compileScore(
+      call,
+      scope,
+      run => String(value(run)),
+      run => ten(run) > 0,
+    )
+  },
+}
+
+/** RFC 5235 §3.2.2. */
+function percent(run: Run): number {
+  if (run.settings.spamtest.statusType !== 'text') return result(run, run.settings.spamtest, 0, 100)
+  const ten = Math.max(result(run, run.settings.spamtest, 1, 10), 1)
+  return Math.floor(((ten - 1) / 9) * 100 + 0.001)
 }
 
 const virustestTest: TestDefinition = {
@@ -91,9 +91,12 @@ const virustestTest: TestDefinition = {
   },
 }
 
-export const spamtest: Extension = { name: 'spamtest', tests: [spamtestOf(false)] }
+export const spamtest: Extension = { name: 'spamtest', tests: [spamtestTest] }
 
-/** Stands before spamtest where both are required: it takes `:percent` too. */
-export const spamtestplus: Extension = { name: 'spamtestplus', tests: [spamtestOf(true)] }
+export const spamtestplus: Extension = {
+  name: 'spamtestplus',
+  implies: ['spamtest'],
+  tags: [{ on: ['spamtest'], tag: { name: 'percent' } }],
+}
 
 export const virustest: Extension = { name: 'virustest', tests: [virustestTest] }

@@ -2,10 +2,11 @@
 import { addressesIn, addressFields, compileAddressPart, type PlainAddress, parsePath } from '../address.js'
 import type { Call } from '../call.js'
 import type { Tag, TestDefinition } from '../definition.js'
-import { compileFields, compileHeaders } from '../fields.js'
+import { compileHeaders, compileValues } from '../fields.js'
 import { compileMatch } from '../match.js'
 import type { Run } from '../run.js'
 import type { Scope } from '../scope.js'
+import type { Texts } from '../text.js'
 import { compileMimeOption } from './mime.js'
 
 /** The tags that tests with keys take in the core language. */
@@ -31,14 +32,16 @@ export const header: TestDefinition = {
     { name: 'key list', type: 'strings' },
   ],
   compile(call, scope) {
-    const fields = compileFields(call, scope)
-    const names = call.texts('header names')
     const option = compileMimeOption(call, scope)
+    const values = compileValues(
+      call,
+      scope,
+      call.texts('header names'),
+      option ? undefined : 'header',
+      (run, field) => (option ? option(run, field) : [field.value]),
+    )
     const { match } = compileMatch(call, scope, call.texts('key list'))
-    return run => {
-      const found = fields(run, names.values(run))
-      return match(run, option ? found.flatMap(field => option(run, field)) : found.map(field => field.value))
-    }
+    return run => match(run, values(run))
   },
 }
 
@@ -51,20 +54,22 @@ export const address: TestDefinition = {
     { name: 'key list', type: 'strings' },
   ],
   compile(call, scope) {
-    const fields = compileFields(call, scope)
-    const names = call.texts('header list')
     const part = compileAddressPart(call, scope)
+    const name = call.chosen('address part')?.tag.name ?? 'all'
+    // What user and detail are is the settings' affair, and a message may be looked at under several.
+    const what = ['all', 'localpart', 'domain'].includes(name) ? name : undefined
+    const values = compileValues(call, scope, addressing(call.texts('header list')), what, (run, field) => {
+      run.spend(field.raw.length)
+      return addressesIn(field.rawValue).flatMap(address => part(address, run) ?? [])
+    })
     const { match } = compileMatch(call, scope, call.texts('key list'))
-    return run => {
-      const allowed = names.values(run).filter(name => wrongField(name) === undefined)
-      const addresses = fields(run, allowed).flatMap(field => addressesIn(field.rawValue))
-      run.spend(addresses.length * 10)
-      return match(
-        run,
-        addresses.flatMap(each => part(each, run) ?? []),
-      )
-    }
+    return run => match(run, values(run))
   },
+}
+
+/** The names that may hold addresses; one that a variable brings and that holds none matches nothing. */
+function addressing({ constant, values }: Texts): Pick<Texts, 'constant' | 'values'> {
+  return { constant, values: run => values(run).filter(name => wrongField(name) === undefined) }
 }
 
 function wrongField(name: string): string | undefined {
