@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { type Config, ConfigError, loadConfig } from '../config/load.js'
+import { unservedKeys } from '../config/unserved.js'
 import { describe, exits, MailError } from '../sys/error.js'
 import { Log, type LogOptions } from '../sys/log.js'
 import { inheritedSockets } from '../sys/sockets.js'
@@ -66,6 +67,8 @@ export class Daemon {
   static async start(options: DaemonOptions): Promise<Daemon> {
     const config = await loadConfig(options.file)
     const log = new Log({ level: config.log.level, ...options.log })
+    for (const key of unservedKeys(config))
+      log.warning('key-without-effect', { key, reason: 'this version does not serve it yet' })
     const daemon = new Daemon(options, await Parts.open(config, log, needsTls(config, options.services)))
     try {
       const sockets = options.sockets ?? new Map()
