@@ -1,6 +1,7 @@
 /** The work of mail-setup, in order: the user postern, the configuration, certificates, users, units. */
 import { randomInt } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { editFile, UsersEdit } from '../auth/edit.js'
 import { makePassword } from '../auth/password.js'
@@ -94,6 +95,10 @@ export async function applyPlan(
   await files.directory(dirname(config.tls.certificate), 0o755, 'postern')
   await files.directory('/etc/postern/secrets', 0o700, 'postern')
   for (const step of rest) await files.apply(step)
+  // Somebody else may have written these: an editor, an import.
+  for (const path of [configFile, config.users.file, config.users.aliases]) await files.give(path, 'shared')
+  for (const name of await readdir(files.real('/etc/postern/secrets')).catch(() => []))
+    await files.give(`/etc/postern/secrets/${name}`, 'postern')
   if (isRoot) tool('systemd-tmpfiles', ...inRoot, '--create', files.real('/etc/tmpfiles.d/postern.conf'))
   await makeCertificate(files, config)
   const written = steps.filter(({ state }) => state !== 'kept').map(({ wanted }) => wanted)

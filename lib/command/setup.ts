@@ -19,6 +19,7 @@ import {
   type Plan,
   randomPassword,
 } from './setup-apply.js'
+import { importing } from './setup-import.js'
 import { remove } from './setup-remove.js'
 import { enableUnits, startUnits, tryOut } from './setup-start.js'
 import { hasSystemd, isInstalled, privateAddresses } from './setup-system.js'
@@ -102,7 +103,7 @@ export const setup: Command = {
       advise(answers, plan.config)
     },
   }),
-  commands: [units, test, remove],
+  commands: [units, test, remove, importing],
 }
 
 function baseOf(directory: string | undefined): string {

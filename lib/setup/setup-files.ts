@@ -130,6 +130,15 @@ export class SetupFiles {
     }
   }
 
+  /** Gives what is there to whom it belongs. */
+  async give(path: string, belongs: Belongs): Promise<void> {
+    if (process.geteuid?.() !== 0) return
+    const { uid, gid } = this.#owner(belongs)
+    await chown(this.real(path), uid, gid).catch(error => {
+      if (!isMissing(error)) throw error
+    })
+  }
+
   /** Removes files that are as they were written. @returns those that are not */
   async takeBack(files: Memory['files']): Promise<string[]> {
     const changed: string[] = []
