@@ -25,6 +25,7 @@ function remarks({ folders, failures }: FetchResult, bytesPerDay: number): strin
   const later = total(folders, 'postponedOctets')
   const days = Math.ceil(later / bytesPerDay)
   return [
+    ...said('linked', 'linked to what is here'),
     ...said('healed', 'found again'),
     ...said('flagged', 'with other flags'),
     ...said('trashed', 'moved to Trash'),

@@ -96,6 +96,8 @@ async function settled(chosen: Chosen, run: Run): Promise<number> {
   try {
     return await run(chosen)
   } catch (error) {
+    // Who is asked to stop leaves the rest for another time.
+    if (error instanceof Error && error.name === 'AbortError') return exits.tryAgain
     if (!(error instanceof MailError)) throw error
     process.stderr.write(`mail-fetch: ${chosen.account.name}: ${describe(error)}\n`)
     if (error instanceof LoginRefused) advise(chosen)

@@ -52,6 +52,8 @@ export interface FolderResult {
   trashed: number
   /** Messages found again under other UIDs, not fetched again. */
   healed: number
+  /** Messages that are here already in another folder, and are links to those now. */
+  linked: number
   /** Messages that the server listed and did not send. */
   unread: number
   /** Messages, and their octets, left for another day by the budget. */
@@ -89,6 +91,7 @@ class Pass {
       gone: 0,
       trashed: 0,
       healed: 0,
+      linked: 0,
       unread: 0,
       postponed: 0,
       postponedOctets: 0,
@@ -199,7 +202,7 @@ class Pass {
   /** @returns the lowest UID that is there, and could not be fetched */
   async #fetchNew(from: number, mailbox: Mailbox | undefined): Promise<number | undefined> {
     const { budget, dry } = this.#run
-    const listed = await this.#list(from, mailbox)
+    const listed = await this.#link(await this.#list(from, mailbox))
     const { now, later } = budget.share(listed)
     this.#result.postponed = later.length
     this.#result.postponedOctets = sum(later)
@@ -235,6 +238,48 @@ class Pass {
     return heads.filter(({ uid }) => !found.has(uid))
   }
 
+  /** Links messages that another folder brought here: Gmail shows one in many. @returns those that are none */
+  async #link(listed: readonly Listed[]): Promise<readonly Listed[]> {
+    const { memory, target, dry, deliver } = this.#run
+    const folder = this.#memory as FolderMemory
+    const left: Listed[] = []
+    const bySource = new Map<FolderMemory, [uid: number, known: Known][]>()
+    for (const each of listed) {
+      const first = each.id === undefined ? undefined : memory.byId(each.id)
+      const known = first?.folder.known.get(first.uid)
+      const isThere = first && first.folder !== folder && known && (deliver || known.local > 0)
+      if (isThere) bySource.set(first.folder, [...(bySource.get(first.folder) ?? []), [each.uid, known]])
+      else left.push(each)
+    }
+    const gone = new Set<number>()
+    for (const [from, messages] of dry ? [] : bySource) {
+      const linked = deliver
+        ? messages.map(([uid, known]) => [uid, { ...known, local: 0 }] as const)
+        : await this.#linkFrom(await target.find(from.local), messages)
+      memory.know(folder, linked)
+      this.#result.linked += linked.length
+      const done = new Set(linked.map(([uid]) => uid))
+      for (const [uid] of messages) if (!done.has(uid)) gone.add(uid)
+    }
+    if (dry) this.#result.linked = listed.length - left.length
+    return gone.size === 0 ? left : listed.filter(each => gone.has(each.uid) || left.includes(each))
+  }
+
+  /** @returns what is here now; not those whose first copy the user deleted meanwhile */
+  async #linkFrom(
+    source: Mailbox | undefined,
+    messages: readonly (readonly [uid: number, known: Known])[],
+  ): Promise<[uid: number, known: Known][]> {
+    if (!source) return []
+    const mailbox = await this.#mailbox()
+    const byLocal = new Map(messages.map(message => [message[1].local, message]))
+    const { sources, targets } = await source.copy([...byLocal.keys()], mailbox)
+    return sources.flatMap((local, i) => {
+      const [uid, known] = byLocal.get(local) ?? []
+      return uid === undefined || !known ? [] : [[uid, { ...known, local: targets[i] as number }]]
+    })
+  }
+
   async #stillThere(uids: readonly number[]): Promise<number[]> {
     const there = new Set((await this.#run.source.list(uids[0] as number)).map(({ uid }) => uid))
     return uids.filter(uid => there.has(uid))
@@ -245,7 +290,8 @@ class Pass {
     const { source, signal, progress, budget } = this.#run
     const sizes = new Map(listed.map(({ uid, size }) => [uid, size]))
     const total = { ofMessages: listed.length, ofOctets: sum(listed) }
-    const writer = new Writer(this.#run, this.#memory as FolderMemory, () => this.#mailbox())
+    const ids = new Map(listed.map(({ uid, id }) => [uid, id]))
+    const writer = new Writer(this.#run, this.#memory as FolderMemory, ids, () => this.#mailbox())
     const missing = new Set(sizes.keys())
     try {
       for (const uids of commands(listed)) {
@@ -329,14 +375,22 @@ interface Waiting extends RemoteMessage {
 class Writer {
   readonly #run: Run
   readonly #folder: FolderMemory
+  /** The provider's ids of messages, by UID. */
+  readonly #ids: ReadonlyMap<number, string | undefined>
   readonly #mailbox: () => Promise<Mailbox>
   #batch: Waiting[] = []
   #octets = 0
   #writing: Promise<void> = Promise.resolve()
 
-  constructor(run: Run, folder: FolderMemory, mailbox: () => Promise<Mailbox>) {
+  constructor(
+    run: Run,
+    folder: FolderMemory,
+    ids: ReadonlyMap<number, string | undefined>,
+    mailbox: () => Promise<Mailbox>,
+  ) {
     this.#run = run
     this.#folder = folder
+    this.#ids = ids
     this.#mailbox = mailbox
   }
 
@@ -379,6 +433,7 @@ class Writer {
         const failed = outcomes.find(outcome => outcome.status === 'rejected')
         if (failed) throw failed.reason
       }
+      this.#noteIds(batch)
       return memory.sync()
     }
     const locals = await target.place(
@@ -398,6 +453,17 @@ class Writer {
     memory.got(
       folder,
       batch.map(({ uid }, i) => [uid, locals[i] as number]),
+    )
+    this.#noteIds(batch)
+  }
+
+  #noteIds(batch: readonly Waiting[]): void {
+    const { memory } = this.#run
+    memory.ids(
+      batch.flatMap(({ uid }) => {
+        const id = this.#ids.get(uid)
+        return id === undefined ? [] : [[id, this.#folder.id, uid] as const]
+      }),
     )
   }
 }
