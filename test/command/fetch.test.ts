@@ -1,6 +1,6 @@
 /** mail-fetch as it is run, against mail-imapd. */
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -8,6 +8,7 @@ import { after, before, test } from 'node:test'
 import { fillMaildir } from '../support/generator.js'
 import { makePlace, type Place } from '../support/place.js'
 import { commandPath, Program } from '../support/program.js'
+import { until } from '../support/world.js'
 
 let provider: Place
 let server: Program
@@ -125,7 +126,6 @@ test('the second of two at one account says who holds it, and leaves', async t =
   t.after(() => silent.close())
   const { port: deaf } = silent.address() as { port: number }
   const { place, run } = stage(t, account().replace(String(port), String(deaf)))
-  const { spawn } = await import('node:child_process')
   const first = spawn(process.execPath, [commandPath('mail-fetch'), '-c', place.config], { stdio: 'ignore' })
   t.after(() => first.kill('SIGKILL'))
   await new Promise<void>(resolve => silent.once('connection', () => resolve()))
@@ -153,4 +153,26 @@ test('deliver = "sieve" gives each message to the user\'s filters, once', t => {
   assert.equal(count('') + count('.Gitea'), 30)
   assert.equal(run().stdout, 'far: nothing new in 1 folders\n')
   assert.equal(here(), 0)
+})
+
+test('--watch brings what comes, at once; SIGTERM ends it', async t => {
+  const { place, here } = stage(t, account('every = "1h"'))
+  const child = spawn(process.execPath, [commandPath('mail-fetch'), '--watch', '-c', place.config], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  t.after(() => child.kill('SIGKILL'))
+  let log = ''
+  child.stderr.on('data', chunk => {
+    log += chunk
+  })
+  const before = readdirSync(join(provider.maildir('alice'), 'cur')).length
+  await until(() => here() === before, 20_000)
+  await new Promise(resolve => setTimeout(resolve, 200))
+  const path = join(provider.maildir('alice'), 'new', '1900000000.M1P1.there')
+  writeFileSync(path, 'Message-ID: <new@there>\n\nnew\n')
+  await until(() => here() === before + 1, 20_000)
+  const ended = new Promise(resolve => child.on('exit', resolve))
+  child.kill('SIGTERM')
+  assert.equal(await ended, 0, log)
+  assert.match(log, /event=fetched account=far folder=INBOX mailbox=INBOX messages=1 /)
 })
