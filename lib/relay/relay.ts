@@ -58,6 +58,8 @@ export class Relay {
   #houseActive = 0
   /** Entries whose time has come because somebody said so. */
   readonly #hurried = new Set<string>()
+  /** Entries that were under way when everything was to be tried: their turn comes when that is done. */
+  readonly #again = new Set<string>()
   #timer: NodeJS.Timeout | undefined
   #chores: NodeJS.Timeout[] = []
   #watches: { close(): void }[] = []
@@ -121,7 +123,7 @@ export class Relay {
   /** Tries everything now. */
   async flush(): Promise<void> {
     this.#destinations.hurry()
-    for (const id of await this.#queue.list()) this.#hurried.add(id)
+    for (const id of await this.#queue.list()) (this.#bench.has(id) ? this.#again : this.#hurried).add(id)
     await this.#lookThrough()
   }
 
@@ -175,11 +177,13 @@ export class Relay {
     this.#agenda.delete(id)
     this.#house.delete(id)
     this.#hurried.delete(id)
+    this.#again.delete(id)
     this.#destinations.forget(id)
   }
 
   #closed(id: string, left: boolean): void {
-    this.#hurried.delete(id)
+    if (this.#again.delete(id)) this.#hurried.add(id)
+    else this.#hurried.delete(id)
     if (left) this.#look(id)
     else this.#forget(id)
     this.#pumpSoon()
