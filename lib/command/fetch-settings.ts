@@ -3,6 +3,7 @@ import type { User } from '../auth/users.js'
 import type { Config } from '../config/load.js'
 import type { FetchAccount, Secret } from '../fetch/fetch.js'
 import { providers } from '../fetch/providers.js'
+import { exits, MailError } from '../sys/error.js'
 import { isLoopback } from '../sys/sockets.js'
 import { readPassword, tokenSource } from './credentials.js'
 import { systemTrust, trustIn } from './trust.js'
@@ -11,7 +12,11 @@ export type AccountConfig = Config['fetch'][string]
 
 /** One account's settings. @param user whose Maildir it is @throws MailError (78) */
 export function accountOf(name: string, settings: AccountConfig, user: Pick<User, 'home'>): FetchAccount {
-  const { provider, ca, folders, exclude, flags, gone } = settings
+  const { provider, ca, folders, exclude, flags, gone, protocol } = settings
+  if (protocol === 'pop3')
+    throw new MailError(`fetch.${name}.protocol is "pop3", which mail-fetch does not speak yet`, {
+      exit: exits.config,
+    })
   const preset = provider === undefined ? undefined : providers[provider]
   const { host, port } = settings.host ?? preset ?? { host: '', port: 0 }
   return {

@@ -9,6 +9,7 @@ import type { Log } from '../sys/log.js'
 import { type Accounts, type Chosen, openAccounts } from './fetch-accounts.js'
 import { auditCommand } from './fetch-audit.js'
 import { delivererFor } from './fetch-deliver.js'
+import { importCommand } from './fetch-import.js'
 import { objects, progressLine, summary } from './fetch-print.js'
 import { type Command, command } from './options.js'
 import { progress } from './progress.js'
@@ -67,7 +68,7 @@ export const fetch: Command = {
       return status
     },
   }),
-  commands: [auditCommand],
+  commands: [auditCommand, importCommand],
 }
 
 function openProof(file: string): Proof {

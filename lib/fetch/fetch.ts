@@ -3,11 +3,12 @@ import { scryptSync } from 'node:crypto'
 import { mkdirSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { writeAtomic } from '../sys/atomic.js'
-import { describe, MailError, TemporaryError } from '../sys/error.js'
+import { describe, exits, MailError, TemporaryError } from '../sys/error.js'
 import { type Lock, lock } from '../sys/lock.js'
 import type { Log } from '../sys/log.js'
 import { Budget } from './budget.js'
 import { type Deliver, type FolderResult, type Progress, passFolder, type Run } from './folder.js'
+import type { MbsyncState } from './mbsync.js'
 import { type Choices, chooseFolders, type Pairing } from './names.js'
 import type { Policy } from './plan.js'
 import { type Proof, standingOf } from './proof.js'
@@ -194,6 +195,33 @@ export class Session {
     const result = await this.pass(pairings)
     if (proof) await this.#stand('after', pairings)
     return result
+  }
+
+  /**
+   * Takes a folder over from mbsync: nothing of it is fetched again, not even headers.
+   *
+   * @param local the mailbox here that mbsync filled
+   * @returns how many messages are here, and how many were deleted here
+   * @throws MailError where the two do not fit together
+   */
+  async takeOver(local: string, state: MbsyncState): Promise<{ here: number; deleted: number }> {
+    const pairing = (await this.pairings()).find(each => each.local === local)
+    const mailbox = await this.#target.find(local)
+    if (!pairing || !mailbox)
+      throw new MailError(`no folder of ${this.account.name} is called ${local} here`, { exit: exits.data })
+    const { path } = pairing.remote
+    const { validity } = await (await this.source()).examine(path)
+    if (validity !== state.validity)
+      throw new MailError(`${path} has another UIDVALIDITY now; a plain run finds its messages again`, {
+        exit: exits.data,
+      })
+    const known = await this.#target.knownFrom(mailbox, state.pairs)
+    const localValidity = mailbox.uidValidity
+    const folder = await this.#memory.begin({ path, validity, local, localValidity }, known)
+    const localNext = mailbox.uidNext
+    this.#memory.pass(folder, { floor: state.pulled, uidNext: 0, messages: 0, modseq: undefined, localNext })
+    const here = known.filter(([, each]) => each.local > 0).length
+    return { here, deleted: known.length - here }
   }
 
   /** One pass over some folders. */

@@ -1,13 +1,14 @@
 /** Where fetched mail goes: the folders of one user's Maildir. */
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { basename } from 'node:path'
 import { setImmediate as yielding } from 'node:timers/promises'
 import { Account } from '../mailbox/account.js'
 import type { Mailbox } from '../mailbox/mailbox.js'
 import { MailboxGone } from '../mailbox/state.js'
-import { withSizes } from '../maildir/name.js'
+import { uniqueOf, withSizes } from '../maildir/name.js'
 import type { Log } from '../sys/log.js'
 import { type Candidate, keyOf } from './identity.js'
+import type { Known } from './state.js'
 
 /** A message to be stored. */
 export interface Incoming {
@@ -119,6 +120,25 @@ export class Target {
       until = performance.now() + 8
     }
     return found
+  }
+
+  /** What mbsync stored here, by UIDs there. @param pairs the number behind `,U=` in file names by UID there */
+  async knownFrom(
+    mailbox: Mailbox,
+    pairs: ReadonlyMap<number, number>,
+  ): Promise<[uid: number, known: Known][]> {
+    const keys = new Map((await this.identify(mailbox)).map(({ local, key }) => [local, key]))
+    const numbered = new Map<number, number>()
+    for (const part of ['cur', 'new'])
+      for (const name of readdirSync(`${mailbox.directory}/${part}`, 'latin1')) {
+        const [, number] = /,U=(\d+)/.exec(uniqueOf(name)) ?? []
+        const local = number === undefined ? undefined : mailbox.uidOf(uniqueOf(name))
+        if (local !== undefined) numbered.set(Number(number), local)
+      }
+    return [...pairs].map(([uid, number]) => {
+      const local = numbered.get(number) ?? 0
+      return [uid, { local, key: keys.get(local) ?? '', flags: '' }]
+    })
   }
 
   /** Moves messages to Trash; those that are not there any more are passed over. @returns how many */

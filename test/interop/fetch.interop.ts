@@ -1,5 +1,6 @@
 /** mail-fetch against Debian's Dovecot: what comes here, and that nothing changes there. */
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
@@ -15,12 +16,16 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
+import { withAccount } from '../../lib/fetch/fetch.js'
+import { parseMbsyncState } from '../../lib/fetch/mbsync.js'
 import { LoginRefused } from '../../lib/fetch/trouble.js'
 import { Account } from '../../lib/mailbox/account.js'
 import { encodeMutf7 } from '../../lib/message/mutf7.js'
+import { Log } from '../../lib/sys/log.js'
 import { accountAt, digest, fetched, fetchOnce, holds, numbers, put, text } from '../fetch/world.js'
 import { Dovecot, mailUser, noDovecot } from '../support/dovecot.js'
 import { ImapClient } from '../support/imap-client.js'
+import { has } from '../support/program.js'
 import { temporaryDirectory } from '../support/world.js'
 
 const range = (count: number, from = 1) => Array.from({ length: count }, (_, i) => from + i)
@@ -219,6 +224,58 @@ describe('mail-fetch and Dovecot', { skip: noDovecot() }, () => {
     put(join(remote, '.Work'), [11])
     await fetchOnce(account)
     assert.deepEqual(await numbers(home, 'Work'), [11])
+  })
+
+  test('what mbsync fetched is taken over: nothing again, not what was deleted here either', {
+    skip: !has('mbsync') && 'mbsync is not installed',
+  }, async t => {
+    const { remote, home, account, name } = stage(t)
+    put(remote, range(20))
+    const maildir = join(home, 'Maildir')
+    const rc = join(home, 'mbsyncrc')
+    writeFileSync(
+      rc,
+      `IMAPStore far
+Host 127.0.0.1
+Port ${dovecot.imap}
+User ${name}
+Pass pw
+SSLType None
+AuthMechs LOGIN
+
+MaildirStore near
+Inbox ${maildir}
+SubFolders Maildir++
+
+Channel all
+Far :far:
+Near :near:
+Patterns INBOX
+Sync Pull
+Create Near
+SyncState *
+`,
+    )
+    assert.equal(spawnSync('mbsync', ['-q', '-c', rc, 'all']).status, 0)
+    const cur = join(maildir, 'cur')
+    const files = ['new', 'cur'].flatMap(part =>
+      readdirSync(join(maildir, part)).map(file => join(maildir, part, file)),
+    )
+    assert.equal(files.length, 20)
+    const deleted = files.filter(file => /,U=(3|4)\b/.test(file))
+    for (const file of deleted) unlinkSync(file)
+    const state = parseMbsyncState(readFileSync(join(maildir, '.mbsyncstate'), 'utf8'))
+    assert.ok(state)
+    const log = new Log({ write: () => {} })
+    const taken = await withAccount(account, { log, signal: new AbortController().signal }, session =>
+      session.takeOver('INBOX', state),
+    )
+    assert.deepEqual(taken, { here: 18, deleted: 2 })
+    put(remote, [21])
+    const { folders } = await fetchOnce(account)
+    assert.deepEqual([folders[0]?.fetched, folders[0]?.healed], [1, 0])
+    assert.equal((await numbers(home)).length, 19)
+    assert.ok(readdirSync(cur).length > 0)
   })
 
   test('a wrong password is asked once; then not until it is another one, or somebody says so', async t => {
