@@ -166,7 +166,12 @@ export function envelopeOf(
     ...rest,
     arrived,
     ...sizes,
-    recipients: recipients.map(recipient => ({ ...recipient, state: 'waiting', due: now, attempts: 0 })),
+    recipients: [...new Map(recipients.map(each => [each.address, each])).values()].map(recipient => ({
+      ...recipient,
+      state: 'waiting',
+      due: now,
+      attempts: 0,
+    })),
   }
 }
 

@@ -34,7 +34,11 @@ export class Workbench {
     const known = this.#jobs.get(id)
     if (known) {
       const job = await known
-      return job instanceof Job && job.join() ? job : this.open(id)
+      if (job instanceof Job) {
+        if (job.join()) return job
+        await job.ended
+      }
+      return this.open(id)
     }
     const opening = this.#open(id)
     this.#jobs.set(id, opening)
@@ -66,18 +70,23 @@ export class Workbench {
 export class Job {
   readonly #claimed: Claimed
   readonly #givenUp: AbortSignal
-  readonly #ended: (left: boolean) => void
+  readonly #onEnd: (left: boolean) => void
   readonly #mutex = new Mutex()
   #users = 1
+  #end: () => void = () => {}
+  /** Resolves when the last one has left, and the entry is somebody else's to open. */
+  readonly ended = new Promise<void>(resolve => {
+    this.#end = resolve
+  })
   #envelope: Envelope
   /** Whether #envelope is what stands on disk. */
   #saved = true
 
-  constructor(claimed: Claimed, givenUp: AbortSignal, ended: (left: boolean) => void) {
+  constructor(claimed: Claimed, givenUp: AbortSignal, onEnd: (left: boolean) => void) {
     this.#claimed = claimed
     this.#givenUp = givenUp
     this.#envelope = claimed.envelope
-    this.#ended = ended
+    this.#onEnd = onEnd
   }
 
   get id(): string {
@@ -128,7 +137,8 @@ export class Job {
       )
     } finally {
       await this.#claimed.release()
-      this.#ended(!finished)
+      this.#onEnd(!finished)
+      this.#end()
     }
   }
 

@@ -56,10 +56,9 @@ export class Relay {
   /** Entries that want something done without a connection. */
   readonly #house = new Set<string>()
   #houseActive = 0
-  /** Entries whose time has come because somebody said so. */
+  /** Entries whose time has come because somebody said so: not begun yet, and under way for that reason. */
   readonly #hurried = new Set<string>()
-  /** Entries that were under way when everything was to be tried: their turn comes when that is done. */
-  readonly #again = new Set<string>()
+  readonly #hurrying = new Set<string>()
   #timer: NodeJS.Timeout | undefined
   #chores: NodeJS.Timeout[] = []
   #watches: { close(): void }[] = []
@@ -123,7 +122,7 @@ export class Relay {
   /** Tries everything now. */
   async flush(): Promise<void> {
     this.#destinations.hurry()
-    for (const id of await this.#queue.list()) (this.#bench.has(id) ? this.#again : this.#hurried).add(id)
+    for (const id of await this.#queue.list()) this.#hurried.add(id)
     await this.#lookThrough()
   }
 
@@ -177,13 +176,11 @@ export class Relay {
     this.#agenda.delete(id)
     this.#house.delete(id)
     this.#hurried.delete(id)
-    this.#again.delete(id)
     this.#destinations.forget(id)
   }
 
   #closed(id: string, left: boolean): void {
-    if (this.#again.delete(id)) this.#hurried.add(id)
-    else this.#hurried.delete(id)
+    this.#hurrying.delete(id)
     if (left) this.#look(id)
     else this.#forget(id)
     this.#pumpSoon()
@@ -276,6 +273,7 @@ export class Relay {
       const job = await this.#bench.open(id)
       if (!job) return this.#forget(id)
       if (job === 'taken') return this.#agenda.set(id, clock() + again.taken)
+      if (this.#hurried.delete(id)) this.#hurrying.add(id)
       try {
         if (job.envelope.held === undefined) await work(job)
       } finally {
@@ -304,7 +302,7 @@ export class Relay {
   }
 
   #isDue(id: string, { due }: Recipient): boolean {
-    return due <= this.#options.clock() || this.#hurried.has(id)
+    return due <= this.#options.clock() || this.#hurried.has(id) || this.#hurrying.has(id)
   }
 
   /** Looks at every entry, a few at a time: other work goes on in between. */

@@ -1,10 +1,15 @@
 /** mail-relay as it is run: a daemon and its signals, --once, killed in the middle, fed by mail-smtpd. */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { connect } from 'node:net'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { Queue } from '../../lib/queue/queue.js'
 import { Sink, type SinkOptions } from '../relay/sink.js'
-import { Program } from '../support/program.js'
+import { commandPath, Program } from '../support/program.js'
 import { until } from '../support/world.js'
 import { queuePlace } from './queue-place.js'
 
@@ -78,10 +83,7 @@ test('--once sends what is due; --all the rest too', async t => {
     answer: line => (later && /^RCPT/.test(line) ? '450 4.2.1 later' : undefined),
   })
   assert.equal(place.run('mail-send', ['a@example.org'], message).status, 0)
-  const run = async (...args: string[]) => {
-    const program = await Program.start('mail-relay', place.config, { args }).catch(error => error as Error)
-    assert.match(String(program), /ended with 0/)
-  }
+  const run = async (...args: string[]) => assert.equal((await place.runBeside('mail-relay', args)).status, 0)
   await run('--once')
   later = false
   await run('--once')
@@ -164,4 +166,88 @@ test('mail for others is refused where there is no relay', async t => {
   await once(socket, 'close')
   assert.match(said, /^550 5\.7\.1 /m)
   await smtpd.stop()
+})
+
+/** A token endpoint that gives a refresh token for a code, and access tokens for that. */
+async function tokenServer(t: TestContext): Promise<string> {
+  const server = createServer((request, response) => {
+    let form = ''
+    request.on('data', chunk => {
+      form += chunk
+    })
+    request.on('end', () => {
+      const asked = new URLSearchParams(form)
+      const isGood = asked.get('code') === 'C0DE' || asked.get('refresh_token') === 'REFRESH'
+      response.statusCode = isGood ? 200 : 400
+      response.end(
+        JSON.stringify(
+          isGood ? { access_token: 'ACCESS', refresh_token: 'REFRESH' } : { error: 'invalid_grant' },
+        ),
+      )
+    })
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => server.close())
+  return `http://127.0.0.1:${(server.address() as { port: number }).port}/token`
+}
+
+test('mail-relay login gets a refresh token, and mail goes out with it', async t => {
+  const sink = await Sink.start({
+    extensions: ['AUTH XOAUTH2'],
+    answer: line => {
+      if (!/^AUTH/.test(line)) return undefined
+      const good =
+        Buffer.from(line.slice(13), 'base64').toString() === 'user=me@gmail.com\x01auth=Bearer ACCESS\x01\x01'
+      return good ? '235 2.7.0 welcome' : '535 5.7.8 no'
+    },
+  })
+  t.after(() => sink.close())
+  const place = queuePlace(
+    t,
+    `host = "127.0.0.1:${sink.port}"\ntls = "off"\nuser = "me@gmail.com"\n`,
+    `[relay.oauth2]\nclient_id = "id"\nrefresh_token_file = "token"\ntoken_url = "${await tokenServer(t)}"\n`,
+  )
+  assert.equal(place.run('mail-send', ['a@example.org'], message).status, 0)
+  assert.match((await place.runBeside('mail-relay', ['--once'])).stderr, /stage=login .*token/)
+  const login = spawn(process.execPath, [commandPath('mail-relay'), 'login', '-c', place.config])
+  let said = ''
+  login.stderr.on('data', chunk => {
+    said += chunk
+  })
+  await until(() => /^http\S+$/m.test(said))
+  const url = new URL(/^http\S+$/m.exec(said)?.[0] ?? '')
+  const back = new URL(url.searchParams.get('redirect_uri') ?? '')
+  back.searchParams.set('state', url.searchParams.get('state') ?? '')
+  back.searchParams.set('code', 'C0DE')
+  assert.equal((await fetch(back)).status, 200)
+  const [status] = await once(login, 'close')
+  assert.equal(status, 0, said)
+  assert.equal(readFileSync(join(place.directory, 'token'), 'utf8'), 'REFRESH\n')
+  assert.equal(statSync(join(place.directory, 'token')).mode & 0o777, 0o600)
+  assert.equal((await place.runBeside('mail-relay', ['--once'])).status, 0)
+  assert.equal(sink.received.length, 1)
+})
+
+test('what a login sends is filed into Sent where the configuration says so', async t => {
+  const sink = await Sink.start()
+  t.after(() => sink.close())
+  const place = queuePlace(t, `host = "127.0.0.1:${sink.port}"\ntls = "off"\nsave_sent = true\n`)
+  const queue = await Queue.open(join(place.directory, 'queue'))
+  for (const login of ['alice@x.internal', undefined]) {
+    const draft = queue.begin({
+      sender: 'alice@x.internal',
+      recipients: [{ address: 'a@example.org' }],
+      ...(login && { login }),
+    })
+    await draft.write(Buffer.from(message))
+    await draft.commit()
+  }
+  queue.close()
+  assert.equal((await place.runBeside('mail-relay', ['--once'])).status, 0)
+  assert.equal(sink.received.length, 2)
+  const sent = join(place.directory, 'home', 'alice', 'Maildir', '.Sent', 'cur')
+  const names = readdirSync(sent)
+  assert.equal(names.length, 1)
+  assert.match(names[0] ?? '', /:2,S$/)
+  assert.equal(readFileSync(join(sent, names[0] ?? ''), 'utf8'), message)
 })

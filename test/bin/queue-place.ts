@@ -1,7 +1,9 @@
 /** A configuration with a queue and a smarthost, and the commands that work on it, for tests. */
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import type { TestContext } from 'node:test'
 import { type Envelope, parseEnvelope } from '../../lib/queue/entry.js'
 import { isMissing } from '../../lib/sys/error.js'
@@ -18,6 +20,8 @@ export interface QueuePlace {
   readonly directory: string
   readonly config: string
   run(name: string, args?: readonly string[], input?: string | Buffer, uid?: number): Ended
+  /** The same, while this process goes on: for commands that speak with a server in it. */
+  runBeside(name: string, args?: readonly string[]): Promise<Ended>
   /** Entries of the queue, or of its drop directory, oldest first, with their messages. */
   entries(folder?: 'mail' | 'drop'): { id: string; envelope: Envelope; message: string }[]
   /** Texts of the messages in a user's INBOX. */
@@ -55,6 +59,18 @@ ${relay === undefined ? '' : `[relay]\n${relay}\n`}${more}`,
         env: { PATH: process.env['PATH'], POSTERN_CONFIG: config },
         ...(uid === undefined ? {} : { uid, gid: uid }),
       })
+      return { status, stdout, stderr }
+    },
+    runBeside: async (name, args = []) => {
+      const child = spawn(process.execPath, [commandPath(name), ...args], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+        env: { PATH: process.env['PATH'], POSTERN_CONFIG: config },
+      })
+      const [stdout, stderr, [status]] = await Promise.all([
+        text(child.stdout),
+        text(child.stderr),
+        once(child, 'close'),
+      ])
       return { status, stdout, stderr }
     },
     entries: (folder = 'mail') => {

@@ -84,6 +84,8 @@ class Conversation {
   readonly #number: number
   #socket!: Socket
   #buffer = ''
+  /** The beginning of a long message. */
+  #aside: string[] = []
   #secured = false
   #data = false
   #mail = ''
@@ -116,12 +118,18 @@ class Conversation {
         return void this.#socket.destroy()
       const mark = this.#data ? '\r\n.\r\n' : '\r\n'
       const end = this.#buffer.indexOf(mark)
-      if (end < 0) return
-      const text = this.#buffer.slice(0, end)
+      if (end < 0) return this.#putAside()
+      const text = this.#aside.splice(0).join('') + this.#buffer.slice(0, end)
       this.#buffer = this.#buffer.slice(end + mark.length)
       if (this.#data) this.#message(`${text}\r\n`)
       else this.#command(text)
     }
+  }
+
+  #putAside(): void {
+    if (!this.#data || this.#buffer.length < 1_000_000) return
+    this.#aside.push(this.#buffer.slice(0, -8))
+    this.#buffer = this.#buffer.slice(-8)
   }
 
   #command(line: string): void {
