@@ -1,5 +1,5 @@
 /** The addresses in header fields and envelopes, and the parts of them that tests look at (RFC 5228 §2.7.4). */
-import { parseAddressList } from '../message/address.js'
+import { formatMailbox, parseAddressList } from '../message/address.js'
 import type { Call } from './call.js'
 import type { AddressPart } from './definition.js'
 import { parseMailPath } from './mailbox-address.js'
@@ -32,14 +32,17 @@ export const domain: AddressPart = { name: 'domain', extract: ({ domain }) => do
 
 /**
  * The addresses of a header field's value; groups give their members. What is no address has no parts (RFC 5228
- * §2.7.4), and an empty field is the empty string.
+ * §2.7.4): alone in its field it is what `:all` sees, among others it is passed over. An empty field is the empty
+ * string.
  */
 export function addressesIn(value: string): readonly PlainAddress[] {
   if (value === '') return [{ all: '', local: undefined, domain: undefined }]
-  return parseAddressList(value).map(({ mailbox, host }) => {
-    if (mailbox !== '' && host !== '') return { all: `${mailbox}@${host}`, local: mailbox, domain: host }
-    return { all: host === '' ? mailbox : `@${host}`, local: undefined, domain: undefined }
-  })
+  const found = parseAddressList(value)
+  const right = found.filter(({ mailbox, host }) => mailbox !== '' && host !== '')
+  const [only] = found
+  if (right.length === 0 && only && found.length === 1)
+    return [{ all: value, local: undefined, domain: undefined }]
+  return right.map(address => ({ all: formatMailbox(address), local: address.mailbox, domain: address.host }))
 }
 
 /** An envelope's path, without source route and brackets; undefined for the null path. */
@@ -49,7 +52,7 @@ export function parsePath(path: string): PlainAddress | undefined {
   const found = parseMailPath(text)
   if (!found) return { all: text, local: undefined, domain: undefined }
   const { local, domain } = found
-  return { all: domain === undefined ? local : `${local}@${domain}`, local, domain }
+  return { all: formatMailbox({ mailbox: local, host: domain ?? '' }), local, domain }
 }
 
 /** Fields that hold addresses: those of RFC 5322, of its extensions, and those that programs have come to send. */

@@ -42,7 +42,8 @@ export class Field {
 
   /** The value unfolded, one character an octet. */
   get binary(): string {
-    return unfold(this.raw.toString('latin1', this.#valueStart))
+    // A line that goes on after a tab goes on after a space: what was folded is one line again, not a table.
+    return unfold(this.raw.toString('latin1', this.#valueStart).replace(/\n\t/g, '\n '))
   }
 }
 

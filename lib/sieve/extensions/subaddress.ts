@@ -1,9 +1,9 @@
 /** `user+detail@domain`: RFC 5233. */
 import type { AddressPart, Extension } from '../definition.js'
 
-/** Where the local part is split: at its first delimiter, but not before anything stands before it. */
+/** Where the local part is split: at the first of its delimiters; -1 where there is none. */
 function split(local: string, delimiters: string): number {
-  const places = [...delimiters].map(delimiter => local.indexOf(delimiter, 1)).filter(place => place > 0)
+  const places = [...delimiters].map(delimiter => local.indexOf(delimiter)).filter(place => place >= 0)
   return places.length > 0 ? Math.min(...places) : -1
 }
 
