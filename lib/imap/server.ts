@@ -137,11 +137,21 @@ class Server {
       const { command, call } = this.#find(tag, args)
       if (!command.streams) await session.reader.finish(args)
       const answer = await command.run(session, args, call)
-      await tellUpdates(session, command.keepsNumbers !== true)
+      await this.#tellNews(command.keepsNumbers !== true)
       await this.#done(call, answer ?? undefined)
       this.#mistakes = 0
     } catch (error) {
       await this.#refuse(tag, error)
+    }
+  }
+
+  /** The command is done: that the news cannot be told now must not make it look undone. */
+  async #tellNews(expunge: boolean): Promise<void> {
+    try {
+      await tellUpdates(this.#session, expunge)
+    } catch (error) {
+      if (error instanceof ImapError) throw this.#goodbye(error)
+      this.#session.log.warning('sync-failed', { reason: describe(error) })
     }
   }
 
@@ -170,7 +180,7 @@ class Server {
     })
     if (refusal.condition === 'BYE') throw this.#goodbye(refusal)
     if (refusal.condition === 'BAD') this.#mistakes++
-    else await tellUpdates(this.#session, false).catch(() => {})
+    else await this.#tellNews(false)
     this.#session.connection.write(`${tag ?? '*'} ${refusal.line}\r\n`)
   }
 

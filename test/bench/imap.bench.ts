@@ -222,7 +222,7 @@ const only = process.argv[3]
 for (const line of lines) {
   if (only && !line.what.includes(only)) continue
   const figures: [Figure[], Figure[]] = [[], []]
-  for (let round = 0; round < (line.rounds ?? 3); round++)
+  for (let round = 0; round < (line.rounds ?? Number(process.argv[4] ?? 3)); round++)
     for (const [i, side] of sides.entries()) figures[i]?.push(await once(side, line))
   report(line.what, ...figures, 'dovecot')
 }

@@ -3,7 +3,7 @@ import { describe } from '../../sys/error.js'
 import { PeerGone } from '../../wire/line.js'
 import type { Answer } from '../command.js'
 import type { Decoder } from '../decode.js'
-import { bad } from '../reply.js'
+import { bad, ImapError } from '../reply.js'
 import type { Session } from '../session.js'
 import { tellUpdates } from '../updates.js'
 
@@ -58,8 +58,10 @@ class Teller {
         connection.flush()
       }
     } catch (error) {
-      log.warning('idle-failed', { reason: describe(error) })
-      connection.write('* BYE The mailbox is not there any more.\r\n')
+      log.warning('sync-failed', { reason: describe(error) })
+      // A lock that is held, say, will be free when the next change is told.
+      if (!(error instanceof ImapError)) return
+      this.#session.untagged(error.line)
       connection.close()
     }
   }
