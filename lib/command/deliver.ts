@@ -49,8 +49,7 @@ export const deliver: Command = command({
     const address = values.recipient === undefined ? undefined : addressOf(values.recipient)
     const original = values.original === undefined ? undefined : addressOf(values.original)
     const call = { user, config, sender, address, original, mailbox, refuse }
-    if (values.explain) return (await import('./deliver-explain.js')).explainUser(call)
-    await (await import('./deliver-user.js')).deliverToUser(call)
+    await (await import('./deliver-user.js')).deliverUser(call, values.explain)
     return exits.ok
   },
 })

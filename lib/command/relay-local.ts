@@ -17,7 +17,7 @@ import type { DeliverLocally, LocalFate, LocalMessage } from '../relay/local.js'
 import { SmtpError } from '../smtp/reply.js'
 import { describe } from '../sys/error.js'
 import type { Log } from '../sys/log.js'
-import { deliveryRules } from './delivery-rules.js'
+import { deliveryRules } from './filtered-rules.js'
 import type { Parts } from './parts.js'
 
 const delivered: LocalFate = {

@@ -7,6 +7,7 @@ import { formatProblem } from '../sieve/problem.js'
 import { isInbox, isStore } from '../sieve/result.js'
 import { describe } from '../sys/error.js'
 import type { LocalRecipient, Written } from './deliver.js'
+import type { Filters } from './filters.js'
 import { Claim, Memory } from './memory.js'
 import type { Rules } from './rules.js'
 import { ScriptMaildir } from './script-maildir.js'
@@ -22,6 +23,7 @@ type Say = (line: string) => void
  */
 export async function explain(
   rules: Rules,
+  filters: Filters,
   recipient: LocalRecipient,
   message: Written,
   say: Say,
@@ -35,13 +37,21 @@ export async function explain(
     return say('duplicate: a message with this Message-ID came before; dropped')
   const inbox = rules.folderFor(recipient)
   if (recipient.detail !== undefined) say(`detail: ${recipient.detail}, so what is kept goes into ${inbox}`)
-  const stored = await explainScripts(rules, recipient, message, inbox, claim, say, formatEvent)
+  const stored = await explainScripts(
+    rules.hasScripts(recipient) ? filters : undefined,
+    recipient,
+    message,
+    inbox,
+    claim,
+    say,
+    formatEvent,
+  )
   explainQuota(rules, recipient, message, stored, say)
 }
 
 /** @returns how many copies would be stored */
 async function explainScripts(
-  rules: Rules,
+  filters: Filters | undefined,
   recipient: LocalRecipient,
   message: Written,
   inbox: string,
@@ -49,10 +59,12 @@ async function explainScripts(
   say: Say,
   formatEvent: (event: TraceEvent) => string,
 ): Promise<number> {
-  const filters = rules.hasScripts(recipient) ? await rules.options.filters() : undefined
-  const filtered = await filters?.trace(recipient, message, claim, event =>
-    say(`script: ${formatEvent(event)}`),
-  )
+  const tell = (event: TraceEvent) => {
+    // What matters of `if` is its test.
+    if (event.kind === 'test' || !/^(?:if|elsif|else|require)$/.test(event.node.name))
+      say(`script: ${formatEvent(event)}`)
+  }
+  const filtered = await filters?.trace(recipient, message, claim, tell)
   if (!filtered || !filters) {
     say('script: none')
     return store({ mailbox: inbox, create: false, flags: [] }, recipient, inbox, say, 'keep')

@@ -10,7 +10,9 @@ import type { Settings } from '../sieve/settings.js'
 import type { Log } from '../sys/log.js'
 import type { LocalRecipient, Written } from './deliver.js'
 import { type Claim, Memory } from './memory.js'
-import type { OutgoingDraft } from './plan.js'
+import { prepare } from './perform.js'
+import type { OutgoingDraft, Plan } from './plan.js'
+import type { Filtering } from './rules.js'
 import { ScriptMaildir } from './script-maildir.js'
 import { type ScriptPlaces, Scripts } from './scripts.js'
 import { openMessage } from './stored-message.js'
@@ -52,7 +54,7 @@ export interface Filtered {
   readonly context: Context
 }
 
-export class Filters {
+export class Filters implements Filtering {
   readonly options: FilterOptions
   readonly #scripts: Scripts
   readonly #lists: ListFiles | undefined
@@ -62,6 +64,17 @@ export class Filters {
     const { places, settings, log, lists } = options
     this.#scripts = new Scripts(places, settings, log)
     this.#lists = lists === undefined ? undefined : new ListFiles(lists)
+  }
+
+  /** Runs the scripts for a user with a home, and prepares what they want. */
+  async plan(
+    recipient: LocalRecipient,
+    written: Written,
+    inbox: string,
+    claim: Claim,
+  ): Promise<Plan | undefined> {
+    const filtered = await this.run(recipient, written, claim)
+    return filtered && prepare(filtered, recipient, inbox, claim, this.options)
   }
 
   /**

@@ -8,7 +8,6 @@
  * `.postern.seen.lock`; who reads needs none. A line that a crash cut short is none. The file is written anew, whole,
  * when most of its lines are forgotten ones. It may be deleted at any time: what was in it may then happen twice.
  */
-import { createHash } from 'node:crypto'
 import { closeSync, fstatSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs'
 import { writeAtomic } from '../sys/atomic.js'
 import { withDotlock } from '../sys/dotlock.js'
@@ -51,6 +50,8 @@ export class Memory {
 
   /** The sum that stands for something, told apart from others by its kind. */
   static key(kind: string, ...parts: readonly string[]): string {
+    // Loaded when it is needed: most deliveries remember nothing.
+    const { createHash } = process.getBuiltinModule('node:crypto')
     return createHash('sha256')
       .update(JSON.stringify([kind, ...parts]))
       .digest('hex')

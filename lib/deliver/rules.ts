@@ -10,9 +10,17 @@ import { SmtpError } from '../smtp/reply.js'
 import { describe, MailError } from '../sys/error.js'
 import type { Log } from '../sys/log.js'
 import type { LocalRecipient, Placed, Written } from './deliver.js'
-import type { Filters } from './filters.js'
 import { Claim, Memory } from './memory.js'
 import { Plan } from './plan.js'
+
+/** Runs scripts; {@link Filters} does. */
+export interface Filtering {
+  /**
+   * @param inbox where `keep` keeps
+   * @returns undefined where there are no scripts @throws SmtpError, TemporaryError
+   */
+  plan(recipient: LocalRecipient, message: Written, inbox: string, claim: Claim): Promise<Plan | undefined>
+}
 
 export interface RuleOptions {
   /** What `user+detail` comes to. */
@@ -24,7 +32,7 @@ export interface RuleOptions {
   /** Whether the site has scripts for everybody. */
   readonly scripts: boolean
   /** Made when the first script is met: who has none does not wait for the engine. */
-  readonly filters: () => Promise<Filters>
+  readonly filters: () => Promise<Filtering>
   readonly log: Log
   readonly clock: () => number
 }
@@ -87,10 +95,7 @@ export class Rules {
     if (!this.hasScripts(recipient)) return undefined
     try {
       const filters = await this.options.filters()
-      const filtered = await filters.run(recipient, message, claim)
-      if (!filtered) return undefined
-      const { prepare } = await import('./perform.js')
-      return await prepare(filtered, recipient, inbox, claim, filters.options)
+      return await filters.plan(recipient, message, inbox, claim)
     } catch (error) {
       if (error instanceof SmtpError || (error instanceof MailError && error.temporary)) throw error
       // Whatever it is, a bug of ours too: the message is kept as if there were no script.

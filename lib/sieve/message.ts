@@ -16,6 +16,7 @@ export class Field {
   readonly raw: Buffer
   readonly #valueStart: number
   #value: string | undefined
+  #rawValue: string | undefined
 
   constructor(name: string, raw: Buffer, valueStart: number) {
     this.name = name
@@ -37,7 +38,8 @@ export class Field {
 
   /** The value unfolded, encoded words as they are: for addresses and dates. */
   get rawValue(): string {
-    return decodeUnlabelled(Buffer.from(this.binary, 'latin1'))
+    this.#rawValue ??= decodeUnlabelled(Buffer.from(this.binary, 'latin1'))
+    return this.#rawValue
   }
 
   /** The value unfolded, one character an octet. */

@@ -2,7 +2,6 @@
  * Files that are whole or not there. A reader, or a crash, finds the old content whole or the new content whole;
  * what these functions have returned from is on disk, name and all.
  */
-import { randomBytes } from 'node:crypto'
 import { closeSync, constants, fsync, openSync, promises, writeSync as writeOnce } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
@@ -53,6 +52,8 @@ export async function writeAtomic(
   data: string | Uint8Array,
   mode: number | Ownership = 0o600,
 ): Promise<void> {
+  // Not before it is needed: a delivery does without, and is over in the time that it takes to load.
+  const { randomBytes } = await import('node:crypto')
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}`)
   try {
     await writeSynced(temporary, data, typeof mode === 'number' ? mode : 0o600)

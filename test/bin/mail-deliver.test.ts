@@ -248,3 +248,136 @@ test('root delivers as the owner of the place', t => {
   const { uid, gid } = statSync(join(maildir, 'new', files(maildir)[0] as string))
   assert.deepEqual([uid, gid], [12_345, 23_456])
 })
+
+/** A place with a way out. */
+function outward(t: TestContext, script?: string): ReturnType<typeof makePlace> {
+  const made = place(t)
+  const settings = `[relay]\nhost = "smtp.x.example:465"\n[queue]\ndirectory = "${made.directory}/queue"\n`
+  writeFileSync(made.config, `${readFileSync(made.config, 'utf8')}${settings}`)
+  if (script !== undefined) {
+    mkdirSync(join(made.maildir('alice'), '..'), { recursive: true })
+    writeFileSync(join(made.maildir('alice'), '..', '.dovecot.sieve'), script)
+  }
+  return made
+}
+
+/** The envelopes and messages of the queue. */
+function queued(
+  directory: string,
+): { readonly sender: string; readonly to: string[]; readonly text: string }[] {
+  const mail = join(directory, 'queue', 'mail')
+  const ids = files(mail, '.').filter(name => name.endsWith('.envelope'))
+  return ids.sort().map(name => {
+    const { sender, recipients } = JSON.parse(readFileSync(join(mail, name), 'utf8'))
+    const text = readFileSync(join(mail, name.replace(/envelope$/, 'message')), 'latin1')
+    return { sender, to: recipients.map(({ address }: { address: string }) => address), text }
+  })
+}
+
+test('an alias that goes out is queued; one that goes both ways does both', t => {
+  const { config, directory, maildir } = outward(t)
+  assert.deepEqual(run(['-c', config, '-d', 'away', '-f', 'eve@y.example']), { status: 0, stderr: '' })
+  assert.deepEqual(queued(directory), [{ sender: 'eve@y.example', to: ['ann@x.example'], text: message }])
+  writeFileSync(join(directory, 'aliases'), 'both: alice, ann@x.example\n')
+  assert.equal(run(['-c', config, '-d', 'both'], `Return-Path: <b@y.example>\n${message}`).status, 0)
+  assert.equal(queued(directory)[1]?.sender, 'b@y.example')
+  assert.match(only(maildir('alice')), /hello/)
+})
+
+test('a script: into a folder, and an answer into the queue', t => {
+  const script = `require ["fileinto","mailbox","vacation"];
+fileinto :create "Friends"; vacation :addresses "me@ilnmors.internal" "I am away";`
+  const { config, directory, maildir } = outward(t, script)
+  const input = `To: me@ilnmors.internal\n${message}`
+  assert.deepEqual(run(['-c', config, '-d', 'alice', '-f', 'ann@x.example'], input), {
+    status: 0,
+    stderr: '',
+  })
+  assert.match(
+    only(join(maildir('alice'), '.Friends')),
+    /^Return-Path: <ann@x.example>\nDelivered-To: alice@/,
+  )
+  // Another process knows that the answer was given.
+  assert.equal(run(['-c', config, '-d', 'alice', '-f', 'ann@x.example'], input).status, 0)
+  assert.deepEqual(
+    queued(directory).map(({ sender, to }) => [sender, to]),
+    [['', ['ann@x.example']]],
+  )
+})
+
+test('-m is where a script keeps; -r is what it sees of the address', t => {
+  const script = `require ["envelope","subaddress","imap4flags"];
+if envelope :detail "to" "shop" { addflag "\\\\Flagged"; }`
+  const { config, maildir } = outward(t, script)
+  assert.equal(
+    run(['-c', config, '-d', 'alice', '-m', 'Shops', '-r', 'alice+shop@ilnmors.internal']).status,
+    0,
+  )
+  const [name = ''] = files(join(maildir('alice'), '.Shops'), 'cur')
+  assert.match(name, /:2,F$/)
+})
+
+test('a rejection: by mail, with -e by exit status 77', t => {
+  const { config, directory, maildir } = outward(t, 'require "reject"; reject "not wanted";')
+  const refused = run(['-c', config, '-d', 'alice', '-f', 'ann@x.example', '-e'])
+  assert.deepEqual([refused.status, refused.stderr], [77, 'mail-deliver: not wanted\n'])
+  assert.deepEqual(queued(directory), [])
+  assert.equal(run(['-c', config, '-d', 'alice', '-f', 'ann@x.example']).status, 0)
+  assert.deepEqual(queued(directory)[0]?.to, ['ann@x.example'])
+  nothingIn(maildir('alice'))
+})
+
+for (const [policy, status] of [
+  ['reject', 77],
+  ['defer', 75],
+] as const)
+  test(`exit ${status}: a full mailbox, over_quota = "${policy}"`, t => {
+    const { config, maildir } = outward(t)
+    const more = `[deliver]\nover_quota = "${policy}"\n[mailbox]\nquota_messages = 1\n`
+    writeFileSync(config, `${readFileSync(config, 'utf8')}${more}`)
+    assert.equal(run(['-c', config, '-d', 'alice']).status, 0)
+    const full = run(['-c', config, '-d', 'alice'])
+    assert.deepEqual([full.status, /mailbox is full/.test(full.stderr)], [status, true])
+    assert.match(only(maildir('alice')), /hello/)
+  })
+
+test('duplicates: a Message-ID that came before is dropped, by another process too', t => {
+  const { config, maildir } = outward(t)
+  writeFileSync(config, `${readFileSync(config, 'utf8')}[deliver]\nduplicates = "1h"\n`)
+  const input = `Message-ID: <1@x>\n${message}`
+  for (let i = 0; i < 2; i++) assert.equal(run(['-c', config, '-d', 'alice'], input).status, 0)
+  assert.match(only(maildir('alice')), /hello/)
+  assert.equal(run(['-c', config, '-d', 'bob'], input).status, 0)
+  assert.match(only(maildir('bob')), /hello/)
+})
+
+test('--explain tells every step and does none', t => {
+  const script = `require ["fileinto","mailbox","copy"];
+if header :is "subject" "x" {
+  redirect :copy "ann@x.example";
+  fileinto :create "Lists";
+}`
+  const { config, directory, maildir } = outward(t, script)
+  const { status, stdout } = spawnSync(
+    process.execPath,
+    [program, '-c', config, '-d', 'root', '-f', 'a@x', '--explain'],
+    { input: message, encoding: 'utf8' },
+  )
+  assert.equal(status, 0)
+  assert.deepEqual(
+    stdout.split('\n').map(line => line.replaceAll(directory, 'DIR')),
+    [
+      `message: ${message.length} octets from <a@x>`,
+      'alias: root leads to alice@ilnmors.internal',
+      'alice@ilnmors.internal: script: .dovecot:2: header :is "subject" "x" → true ["x"]',
+      'alice@ilnmors.internal: script: .dovecot:3: redirect :copy "ann@x.example"',
+      'alice@ilnmors.internal: script: .dovecot:4: fileinto :create "Lists"',
+      'alice@ilnmors.internal: action: .dovecot:3: redirect: from <a@x> to <ann@x.example>',
+      'alice@ilnmors.internal: action: .dovecot:4: store: into Lists, which is made,',
+      'alice@ilnmors.internal: file: DIR/home/alice/Maildir/.Lists/new/',
+      '',
+    ],
+  )
+  assert.equal(existsSync(maildir('alice')), false)
+  assert.deepEqual(queued(directory), [])
+})
