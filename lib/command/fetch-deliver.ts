@@ -8,7 +8,7 @@ import type { HeaderField } from '../message/header.js'
 import { toLf } from '../message/wire.js'
 import { describe, exits, MailError } from '../sys/error.js'
 import type { Log } from '../sys/log.js'
-import { deliveryRules } from './delivery-rules.js'
+import { deliveryRules } from './filtered-rules.js'
 import { findRecipients } from './mailboxes.js'
 
 /**
