@@ -1,6 +1,7 @@
 /** mail-queue: what waits, why, and what is to become of it. */
+
+import type { Claimed } from '../queue/claimed.js'
 import type { Entry } from '../queue/entry.js'
-import type { Claimed } from '../queue/queue.js'
 import { exits, MailError } from '../sys/error.js'
 import { type Command, command } from './options.js'
 import { openQueue, type SelectorValues, selectEntries, selectorOptions } from './queue-entries.js'

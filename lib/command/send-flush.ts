@@ -1,5 +1,5 @@
 /** sendmail -q: everything that waits is tried now, by the relay that runs or by one run of our own. */
-import { Claimed } from '../queue/queue.js'
+import { Claimed } from '../queue/claimed.js'
 import { exits } from '../sys/error.js'
 import { openQueue } from './queue-entries.js'
 

@@ -2,7 +2,8 @@
 import type { FileHandle } from 'node:fs/promises'
 import { countBareLf } from '../message/wire.js'
 import { writeAll } from '../sys/atomic.js'
-import { type Envelope, envelopeOf, formatEnvelope, type Submission } from './entry.js'
+import { type Envelope, envelopeOf, type Submission } from './entry.js'
+import { formatEnvelope } from './envelope-text.js'
 import {
   create,
   type EntryPaths,

@@ -1,6 +1,6 @@
 /** Where the files of a queue stand, and how they come to be durable and owned by whom they should be. */
 import { statSync } from 'node:fs'
-import { type FileHandle, open, rename, unlink } from 'node:fs/promises'
+import { chmod, chown, type FileHandle, mkdir, open, rename, stat, unlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { syncDirectory, writeAll } from '../sys/atomic.js'
 import { errorCode, isMissing } from '../sys/error.js'
@@ -23,6 +23,26 @@ export function entryPaths(directory: string, id: string): EntryPaths {
     envelope: join(directory, `${id}.envelope`),
     claim: join(directory, `${id}.claim`),
     dialogue: join(directory, `${id}.dialogue`),
+  }
+}
+
+/** Makes the directories that are missing, for whom the queue's own belongs to. @throws the system's error */
+export async function makeFolders(directory: string): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: 0o711 })
+  const { uid, gid } = await stat(directory)
+  for (const folder of folders) {
+    const path = join(directory, folder)
+    const made = await mkdir(path, { mode: 0o700 }).then(
+      () => true,
+      error => {
+        if (errorCode(error) !== 'EEXIST') throw error
+        return false
+      },
+    )
+    if (!made) continue
+    if (process.geteuid?.() === 0) await chown(path, uid, gid)
+    // Everybody may leave a file, nobody may look around; files get the directory's group, and so can be read.
+    if (folder === 'drop') await chmod(path, 0o3733)
   }
 }
 

@@ -1,5 +1,6 @@
 /** Whom a destination connects to: a smarthost, or the servers of a domain, each in the same shape. */
-import { NoConnection, SmtpClient } from '../smtp/client.js'
+import { SmtpClient } from '../smtp/client.js'
+import { NoConnection } from '../smtp/no-connection.js'
 import type { DkimKey } from './dkim.js'
 import { type Directory, serversOf } from './mx.js'
 import { nameOf, type RelaySettings, type Smarthost } from './settings.js'

@@ -1,9 +1,10 @@
 /** Entries under way in this process: claimed once, shared by the destinations that work on one at the same time. */
 
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Claimed } from '../queue/claimed.js'
 import type { Attempt } from '../queue/dialogue.js'
 import { type Envelope, isFinished } from '../queue/entry.js'
-import type { Claimed, Queue } from '../queue/queue.js'
+import type { Queue } from '../queue/queue.js'
 import { Mutex } from '../sys/mutex.js'
 
 /** How long to wait before a write that failed is tried again, in milliseconds. */

@@ -1,7 +1,7 @@
 /** The servers that take a domain's mail (RFC 5321 §5.1). */
 import { resolve4, resolve6, resolveMx } from 'node:dns/promises'
 import type { Said } from '../queue/entry.js'
-import { NoConnection } from '../smtp/client.js'
+import { NoConnection } from '../smtp/no-connection.js'
 import { errorCode, MailError } from '../sys/error.js'
 
 /** A domain that takes no mail: the sender is told. */

@@ -2,7 +2,6 @@
  * The relay: takes what is due from the queue to where it goes. Everything it knows stands in the queue's files; what
  * is held in memory here is only which entry wants attention when, and which destinations can be reached.
  */
-import { networkInterfaces } from 'node:os'
 import { collect } from '../queue/drop.js'
 import type { Envelope, Recipient } from '../queue/entry.js'
 import type { Queue } from '../queue/queue.js'
@@ -11,6 +10,7 @@ import { describe } from '../sys/error.js'
 import type { Log } from '../sys/log.js'
 import { Agenda } from './agenda.js'
 import { Budgets } from './budget.js'
+import { Chores } from './chores.js'
 import type { Destination } from './destination.js'
 import { Destinations } from './destinations.js'
 import { type Household, keepHouse, needsHouse } from './house.js'
@@ -60,8 +60,7 @@ export class Relay {
   readonly #hurried = new Set<string>()
   readonly #hurrying = new Set<string>()
   #timer: NodeJS.Timeout | undefined
-  #chores: NodeJS.Timeout[] = []
-  #watches: { close(): void }[] = []
+  readonly #chores: Chores
   #stopping = false
   #quiet: (() => void)[] = []
 
@@ -77,25 +76,25 @@ export class Relay {
     this.#settings = options.settings
     this.#destinations = new Destinations(options.settings, this.#options.dns)
     this.#budgets = new Budgets(options.queue.directory)
+    this.#chores = new Chores(options.log)
     this.#bench = new Workbench(options.queue, (id, left) => this.#closed(id, left))
   }
 
   /** Begins to work, and goes on until {@link Relay.stop}. */
   async start(): Promise<void> {
-    this.#watches.push(
-      this.#queue.watch(id => this.#look(id)),
-      this.#queue.watchDrop(() => this.#collect()),
-    )
+    const chores = this.#chores
+    chores.watch(this.#queue.watch(id => this.#look(id)))
+    chores.watch(this.#queue.watchDrop(() => void chores.run(() => this.#collect())))
     await this.#sweep()
     await this.#collect()
     await this.#lookThrough()
-    const every = (time: number, chore: () => Promise<void>) => {
-      this.#chores.push(setInterval(() => void this.#guarded(chore), time).unref())
-    }
-    every(lookEvery, () => this.#lookThrough())
-    every(lookEvery, () => this.#collect())
-    every(sweepEvery, () => this.#sweep())
-    this.#watchNetwork()
+    chores.every(lookEvery, () => this.#lookThrough())
+    chores.every(lookEvery, () => this.#collect())
+    chores.every(sweepEvery, () => this.#sweep())
+    chores.watchNetwork(() => {
+      this.#destinations.hurry()
+      this.#pump()
+    })
   }
 
   /**
@@ -138,8 +137,7 @@ export class Relay {
   async stop(grace: number): Promise<void> {
     this.#stopping = true
     clearTimeout(this.#timer)
-    for (const chore of this.#chores) clearInterval(chore)
-    for (const watch of this.#watches) watch.close()
+    this.#chores.stop()
     const end = Date.now() + grace
     while (this.#bench.size > 0 && Date.now() < end) await new Promise(resolve => setTimeout(resolve, 20))
     this.#bench.giveUp()
@@ -333,45 +331,8 @@ export class Relay {
     for (const id of broken) log.error('broken-entry', { id, moved: 'broken/' })
   }
 
-  /** A network that comes back, or another one, is a reason to try what could not be reached. */
-  #watchNetwork(): void {
-    let before = networks()
-    const chore = setInterval(() => {
-      const now = networks()
-      if (now === before) return
-      before = now
-      if (now === '') return
-      this.#options.log.info('network-changed')
-      this.#destinations.hurry()
-      this.#pump()
-    }, 10_000).unref()
-    this.#chores.push(chore)
-  }
-
-  async #guarded(chore: () => Promise<void>): Promise<void> {
-    try {
-      await chore()
-    } catch (error) {
-      this.#options.log.error('chore-failed', { reason: describe(error) })
-    }
-  }
-
   /** Leaves word of destinations that rest where `mail-queue list` finds it. */
   #noteStatus(): void {
     writeStatus(this.#queue.directory, this.#destinations.all(), this.#options.log)
-  }
-}
-
-/** The addresses this machine has on networks; empty without any, and where asking is not allowed. */
-function networks(): string {
-  try {
-    return Object.values(networkInterfaces())
-      .flatMap(addresses => addresses ?? [])
-      .filter(({ internal }) => !internal)
-      .map(({ address }) => address)
-      .sort()
-      .join(' ')
-  } catch {
-    return ''
   }
 }

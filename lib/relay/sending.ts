@@ -1,6 +1,6 @@
 /** What is done for an entry at one destination: a connection, a transaction or several, the outcome written down. */
 import type { Recipient, Said } from '../queue/entry.js'
-import { NoConnection } from '../smtp/client.js'
+import { NoConnection } from '../smtp/no-connection.js'
 import { describe } from '../sys/error.js'
 import type { Log } from '../sys/log.js'
 import type { Budgets } from './budget.js'

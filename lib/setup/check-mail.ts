@@ -6,7 +6,7 @@ import type { Config } from '../config/load.js'
 import { Account } from '../mailbox/account.js'
 import { folderOf } from '../maildir/layout.js'
 import { isMessageName, parseName, pathOf } from '../maildir/name.js'
-import { parseEnvelope } from '../queue/entry.js'
+import { parseEnvelope } from '../queue/envelope-text.js'
 import { errorCode, exits, isMissing, MailError } from '../sys/error.js'
 import { type Finding, type Findings, formatAge } from './check.js'
 

@@ -2,11 +2,11 @@
 import { connect as connectSocket, isIP, type Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import type { SecureContext } from 'node:tls'
-import { domainToASCII } from 'node:url'
-import { exits, MailError } from '../sys/error.js'
 import { type Answer, parseAnswer } from './answer.js'
 import { ClientConnection, type ClientEnvelope, type SmtpTrouble } from './client-connection.js'
+import { unfit, withPlainDomains } from './client-fit.js'
 import { logIn } from './client-login.js'
+import { NoConnection, noConnection } from './no-connection.js'
 import { Transcript } from './transcript.js'
 
 /** implicit: from the first octet; required: STARTTLS or nothing; offered: STARTTLS where the server has it; off. */
@@ -45,25 +45,6 @@ export interface ClientTimeouts {
 }
 
 const defaultTimeouts: ClientTimeouts = { connect: 30_000, greeting: 60_000, silence: 600_000 }
-
-/** How far a connection came that did not come about. */
-export type Stage = 'connect' | 'tls' | 'greeting' | 'login'
-
-/** No connection came about; the message says with whom, and why. */
-export class NoConnection extends MailError {
-  override readonly name = 'NoConnection'
-  readonly stage: Stage
-  /** What the server said, when it was the server who ended it. */
-  readonly answer: Answer | undefined
-  readonly dialogue: readonly string[]
-
-  constructor(message: string, stage: Stage, answer: Answer | undefined, dialogue: readonly string[]) {
-    super(message, { exit: exits.tryAgain })
-    this.stage = stage
-    this.answer = answer
-    this.dialogue = dialogue
-  }
-}
 
 /** What became of a message. */
 export interface Sent {
@@ -173,43 +154,6 @@ export class SmtpClient {
   }
 }
 
-/** Why a message cannot go to this server at all; nothing was said yet. */
-function unfit(envelope: ClientEnvelope, connection: ClientConnection): Answer | undefined {
-  const { sender, recipients, size = 0, utf8, requireTls } = envelope
-  const addresses = [sender, ...recipients.map(({ address }) => address)]
-  if (addresses.some(address => /[\r\n<>]/.test(address)))
-    return { code: 553, status: '5.1.3', text: 'an address holds what no address may hold' }
-  if ((utf8 || addresses.some(isInternational)) && !connection.supports('SMTPUTF8'))
-    return { code: 550, status: '5.6.7', text: 'the server cannot take internationalized mail (SMTPUTF8)' }
-  if (requireTls && !(connection.secure && connection.supports('REQUIRETLS')))
-    return {
-      code: 550,
-      status: '5.7.30',
-      text: 'the server does not promise TLS on all the way (REQUIRETLS)',
-    }
-  const { maxSize } = connection
-  if (maxSize !== undefined && size > maxSize)
-    return {
-      code: 552,
-      status: '5.3.4',
-      text: `the message is larger than ${maxSize} octets, which is all the server takes`,
-    }
-  return undefined
-}
-
-const isInternational = (address: string) => /[^\0-\x7f]/.test(address)
-
-/** Domains in the form that every server knows (RFC 5891 §4.4); local parts have no such form. */
-function withPlainDomains(envelope: ClientEnvelope): ClientEnvelope {
-  const plain = (address: string) => {
-    const at = address.lastIndexOf('@') + 1
-    const domain = at > 0 && isInternational(address) ? domainToASCII(address.slice(at)) : ''
-    return domain === '' ? address : address.slice(0, at) + domain
-  }
-  const recipients = envelope.recipients.map(each => ({ ...each, address: plain(each.address) }))
-  return { ...envelope, sender: plain(envelope.sender), recipients }
-}
-
 /** Opens the socket by the system's own resolver, so that /etc/hosts counts; IPv6 and IPv4 are tried in turn (RFC 8305). */
 function openSocket(options: ClientOptions, transcript: Transcript): Promise<Socket> {
   const { host, port, timeouts } = options
@@ -274,32 +218,4 @@ function greet(connection: ClientConnection): Promise<void> {
     connection.on('error', reject)
     connection.connect(error => (error ? reject(error) : resolve()))
   })
-}
-
-function noConnection(error: SmtpTrouble, options: ClientOptions, transcript: Transcript): NoConnection {
-  const { host, port } = options
-  const answer = error.response === undefined ? undefined : parseAnswer(error.response)
-  const stage = stageOf(error)
-  const hint =
-    stage === 'tls' && /CERT|SIGNATURE|ISSUER|SELF_SIGNED/.test(error.originalCode ?? '')
-      ? '; if its authority is your own, name it with ca'
-      : ''
-  transcript.note(error.message)
-  const said = answer ? `${answer.code} ${answer.text}` : error.message
-  const message = `${host}:${port} ${failures[stage]}: ${said}${hint}`
-  return new NoConnection(message, stage, answer, transcript.lines)
-}
-
-const failures: Readonly<Record<Stage, string>> = {
-  connect: 'cannot be reached',
-  tls: 'could not be secured',
-  greeting: 'did not greet',
-  login: 'refused the login',
-}
-
-function stageOf({ code, originalCode = '' }: SmtpTrouble): Stage {
-  if (code === 'EAUTH') return 'login'
-  const tls =
-    code === 'ETLS' || /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(originalCode)
-  return tls ? 'tls' : 'greeting'
 }

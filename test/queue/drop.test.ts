@@ -4,7 +4,8 @@ import { existsSync, linkSync, mkdirSync, readdirSync, statSync, symlinkSync, wr
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { beginDrop, collect } from '../../lib/queue/drop.js'
-import { envelopeOf, formatEnvelope, newIdentifier, type Submission } from '../../lib/queue/entry.js'
+import { envelopeOf, newIdentifier, type Submission } from '../../lib/queue/entry.js'
+import { formatEnvelope } from '../../lib/queue/envelope-text.js'
 import { Queue } from '../../lib/queue/queue.js'
 import { temporaryDirectory } from '../support/world.js'
 

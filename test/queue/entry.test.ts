@@ -5,13 +5,12 @@ import {
   dueAt,
   type Envelope,
   envelopeOf,
-  formatEnvelope,
   isFinished,
   isIdentifier,
   newIdentifier,
-  parseEnvelope,
   reportIdentifier,
 } from '../../lib/queue/entry.js'
+import { formatEnvelope, parseEnvelope } from '../../lib/queue/envelope-text.js'
 
 const address = fc.stringMatching(/^[a-z0-9가-힣.+-]{1,20}@[a-z.]{1,20}$/)
 const recipient = fc.record(

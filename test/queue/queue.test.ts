@@ -4,7 +4,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { Claimed, Queue } from '../../lib/queue/queue.js'
+import { Claimed } from '../../lib/queue/claimed.js'
+import { Queue } from '../../lib/queue/queue.js'
 
 let directory: string
 let queue: Queue

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
 import { type Directory, serversOf, Undeliverable } from '../../lib/relay/mx.js'
-import { NoConnection } from '../../lib/smtp/client.js'
+import { NoConnection } from '../../lib/smtp/no-connection.js'
 import { Sink } from './sink.js'
 import { world } from './world.js'
 

@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 import { createSecureContext } from 'node:tls'
-import { type ClientOptions, NoConnection, SmtpClient } from '../../lib/smtp/client.js'
+import { type ClientOptions, SmtpClient } from '../../lib/smtp/client.js'
+import { NoConnection } from '../../lib/smtp/no-connection.js'
 import { Sink, type SinkOptions } from '../relay/sink.js'
 
 const envelope = { sender: 'a@x.internal', recipients: [{ address: 'b@example.org' }] }
