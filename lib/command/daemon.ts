@@ -2,6 +2,7 @@
  * The skeleton of every server: configuration, log, certificate, users, listeners; reload on SIGHUP and when one of
  * the files changes; on SIGTERM and SIGINT nobody new is let in and sessions get a moment to end.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { type Config, ConfigError, loadConfig } from '../config/load.js'
 import { unservedKeys } from '../config/unserved.js'
@@ -98,7 +99,8 @@ export class Daemon {
   async stop(wait = grace): Promise<void> {
     this.#stopped = true
     clearTimeout(this.#idle)
-    await this.#reloading
+    // A reload that hangs must not keep the process.
+    await Promise.race([this.#reloading, delay(Math.max(wait, 1_000), undefined, { ref: false })])
     await this.#watch?.close()
     await Promise.all(this.#members.map(member => member.doors?.close(wait)))
     await Promise.all(this.#members.map(member => member.running.close?.()))

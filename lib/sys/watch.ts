@@ -1,5 +1,8 @@
 /** Watching a few files or small directories for changes: the only file that knows chokidar. */
 
+/** How long the first look at the files may take, in milliseconds. */
+const longestStart = 2_000
+
 export interface Watch {
   close(): Promise<void>
 }
@@ -22,11 +25,22 @@ export async function watchFiles(
     clearTimeout(timer)
     timer = setTimeout(changed, settle).unref()
   })
-  await new Promise<void>(resolve => watcher.once('ready', resolve))
+  await readyOf(watcher)
   return {
     close: async () => {
       clearTimeout(timer)
       await watcher.close()
     },
   }
+}
+
+/** Where a directory vanishes under its hands, chokidar never says that it is ready: a server must not wait for it. */
+function readyOf(watcher: { once(event: 'ready', told: () => void): unknown }): Promise<void> {
+  return new Promise(resolve => {
+    const timer = setTimeout(resolve, longestStart)
+    watcher.once('ready', () => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
 }

@@ -130,11 +130,13 @@ async function pop3(t: TestContext) {
     '[[pop3d.listen]]\naddress = "127.0.0.1:0"\ntls = "offered"',
     'penalty = "0s"\nmechanisms = ["PLAIN", "LOGIN", "SCRAM-SHA-256", "CRAM-MD5"]',
   )
-  t.after(() => place.remove())
   mailUser(join(place.directory, 'users'), ['add', '-s', 'plain', 'carol'], 'right one')
   mkdirSync(place.maildir('carol'), { recursive: true })
   const pop3d = await Program.start('mail-pop3d', place.config)
-  t.after(() => pop3d.stop())
+  t.after(async () => {
+    await pop3d.stop()
+    place.remove()
+  })
   return { place, pop3d, port: pop3d.ports('pop3d')[0] }
 }
 
