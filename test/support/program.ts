@@ -60,7 +60,10 @@ export class Program {
   /** Ends it. @returns its exit status, or the signal's name */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | string> {
     this.child.kill(signal)
-    await until(() => this.#ended !== undefined, 15_000)
+    // One that hangs fails its test, and must not hold up the others.
+    const hung = setTimeout(() => this.child.kill('SIGKILL'), 14_000)
+    await until(() => this.#ended !== undefined, 20_000)
+    clearTimeout(hung)
     return this.#ended as number | string
   }
 }
