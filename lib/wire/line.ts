@@ -36,8 +36,8 @@ export class Connection {
   remotePort: number
   readonly localAddress: string
   readonly localPort: number
-  /** Called once when the server wants the session to end: say goodbye and close. Closes at once unless set. */
-  onShutdown: () => void = () => this.close()
+  /** Called once when the server wants the session to end: say goodbye and close. Not set before there is a session. */
+  onShutdown: (() => void) | undefined
 
   #socket: Socket
   #buffer: Buffer = empty

@@ -57,16 +57,31 @@ export class Listener {
     return this.#connections.size
   }
 
-  /** Accepts nobody any more, asks every session to end, and after `grace` milliseconds ends those that did not. */
+  /**
+   * Accepts nobody any more, asks every session to end, and after `grace` milliseconds ends those that did not. Who
+   * was accepted and is still shaking hands is let in, and asked to end after half of that time: what takes our place
+   * will not answer this peer, who would find the door shut in its face.
+   */
   async close(grace: number): Promise<void> {
     this.#server.close()
     const all = [...this.#connections]
-    for (const connection of all) connection.onShutdown()
-    const timer = setTimeout(() => {
-      for (const connection of all) connection.destroy()
-    }, grace)
+    const asked = new Set<Connection>()
+    const ask = () => {
+      for (const connection of all)
+        if (connection.onShutdown && !asked.has(connection)) {
+          asked.add(connection)
+          connection.onShutdown()
+        }
+    }
+    ask()
+    const timers = [
+      setTimeout(ask, grace / 2),
+      setTimeout(() => {
+        for (const connection of all) connection.destroy()
+      }, grace),
+    ]
     await Promise.all(all.map(connection => connection.closed))
-    clearTimeout(timer)
+    for (const timer of timers) clearTimeout(timer)
   }
 
   #accept(socket: Socket): void {

@@ -140,6 +140,24 @@ test('close() says goodbye to those who listen and ends those who do not', async
   assert.equal(await rest, 'BYE\r\n')
 })
 
+test('who is still shaking hands when the listener closes is let in, and then asked to go', async t => {
+  const serve = async (connection: Connection) => {
+    connection.onShutdown = () => {
+      connection.write('BYE\r\n')
+      connection.close()
+    }
+    connection.write('hello\r\n')
+    await echo(connection)
+  }
+  const [listener] = await open(t, { tls: 'implicit', identity: identity(), serve })
+  const plain = connect(listener.port, '127.0.0.1')
+  await until(() => listener.connections === 1)
+  const closed = listener.close(2_000)
+  const socket = connectTls({ socket: plain, rejectUnauthorized: false })
+  assert.equal(await talk(socket, 'a\r\n', 3), 'hello\r\na secure\r\nBYE\r\n')
+  await closed
+})
+
 test('a bug in a session ends that session, is logged with its place, and harms nobody else', async t => {
   const serve = async () => {
     throw new TypeError('oops')
