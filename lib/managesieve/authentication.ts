@@ -1,6 +1,6 @@
 /** Who is there, and over which line: AUTHENTICATE, STARTTLS, UNAUTHENTICATE. */
 import { describe, MailError } from '../sys/error.js'
-import { authenticate, mechanisms, SaslError } from '../wire/sasl.js'
+import { authenticate, decodeResponse, mechanisms, SaslError } from '../wire/sasl.js'
 import { startTls } from '../wire/tls.js'
 import { type Argument, readString, SyntaxRefused } from './reader.js'
 import { string } from './reply.js'
@@ -82,8 +82,7 @@ export async function starttls<User>(
 
 /** @throws SaslError for what is no base64 */
 function decode(octets: Buffer): Buffer {
-  const text = octets.toString('latin1')
-  if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text))
-    throw new SaslError('malformed', 'this is no base64')
-  return Buffer.from(text, 'base64')
+  const response = decodeResponse(octets.toString('latin1'))
+  if (!response) throw new SaslError('malformed', 'this is no base64')
+  return response
 }

@@ -1,7 +1,14 @@
 /** The commands of the AUTHORIZATION state: who is there, and over which line. */
 import { timingSafeEqual } from 'node:crypto'
 import { describe, exits, MailError } from '../sys/error.js'
-import { type Attempt, authenticate, mechanisms, SaslError } from '../wire/sasl.js'
+import {
+  type Attempt,
+  authenticate,
+  decodeInitial,
+  decodeResponse,
+  mechanisms,
+  SaslError,
+} from '../wire/sasl.js'
 import { startTls, tlsName } from '../wire/tls.js'
 import type { Pop3Session } from './session.js'
 
@@ -59,11 +66,11 @@ export async function auth<User>(session: Pop3Session<User>, argument: string): 
   const exchange = async (challenge: Buffer) => {
     session.connection.write(`+ ${challenge.toString('base64')}\r\n`)
     const line = await session.connection.readLine(longestResponse, session.options.timeout ?? 600_000)
-    if (line === undefined || line.toString('latin1') === '*') return undefined
-    return decode(line.toString('latin1'))
+    const text = line?.toString('latin1') ?? '*'
+    return text === '*' ? undefined : orRefuse(decodeResponse(text))
   }
   await logIn(session, async () => {
-    const first = initial === undefined ? undefined : initial === '=' ? Buffer.alloc(0) : decode(initial)
+    const first = initial === undefined ? undefined : orRefuse(decodeInitial(initial))
     return authenticate(mechanism, first, exchange, session.verifier)
   })
 }
@@ -84,10 +91,9 @@ function needsTls<User>(session: Pop3Session<User>): void {
 }
 
 /** @throws SaslError for what is no base64 */
-function decode(text: string): Buffer {
-  if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text))
-    throw new SaslError('malformed', 'this is no base64')
-  return Buffer.from(text, 'base64')
+function orRefuse(response: Buffer | undefined): Buffer {
+  if (!response) throw new SaslError('malformed', 'this is no base64')
+  return response
 }
 
 /** Proves who is there, then opens the mail; tells which of the two failed (RFC 3206). */

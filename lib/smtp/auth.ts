@@ -1,6 +1,7 @@
 /** AUTH (RFC 4954): the framing of a SASL exchange in SMTP. */
 import { describe, MailError } from '../sys/error.js'
 import { LineTooLong, PeerGone } from '../wire/line.js'
+import { decodeInitial, decodeResponse } from '../wire/sasl.js'
 import { type AnySession, command } from './command.js'
 import { authMechanisms } from './extensions.js'
 import { SmtpError } from './reply.js'
@@ -27,7 +28,7 @@ export const auth = command<Argument>({
     const mechanism = name.toUpperCase()
     if (!authMechanisms(session).includes(mechanism))
       throw new SmtpError(504, '5.5.4', `${mechanism} is not offered here`)
-    return { mechanism, initial: initial === undefined ? undefined : decodeInitial(initial) }
+    return { mechanism, initial: initial === undefined ? undefined : orRefuse(decodeInitial(initial)) }
   },
   async proceed(session, { mechanism, initial }) {
     try {
@@ -42,16 +43,12 @@ export const auth = command<Argument>({
   },
 })
 
-function decodeInitial(text: string): Buffer {
-  return text === '=' ? Buffer.alloc(0) : decodeBase64(text)
-}
-
 async function exchange(session: AnySession, challenge: Buffer): Promise<Buffer | undefined> {
   session.connection.write(`334 ${challenge.toString('base64')}\r\n`)
   const line = await readAnswer(session)
   if (!line) throw new PeerGone('the connection closed in the middle of a login')
   const text = line.toString('latin1')
-  return text === '*' ? undefined : decodeBase64(text)
+  return text === '*' ? undefined : orRefuse(decodeResponse(text))
 }
 
 async function readAnswer(session: AnySession): Promise<Buffer | undefined> {
@@ -64,10 +61,9 @@ async function readAnswer(session: AnySession): Promise<Buffer | undefined> {
 }
 
 /** @throws SmtpError 501 5.5.2 for what is not base64 (RFC 4954 §4) */
-function decodeBase64(text: string): Buffer {
-  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text))
-    throw new SmtpError(501, '5.5.2', 'This is not base64')
-  return Buffer.from(text, 'base64')
+function orRefuse(response: Buffer | undefined): Buffer {
+  if (!response) throw new SmtpError(501, '5.5.2', 'This is not base64')
+  return response
 }
 
 /** Turns what the exchange threw into its reply (RFC 4954 §6). A bug stays what it is. */

@@ -94,6 +94,17 @@ export async function authenticate<Identity>(
   )
 }
 
+/** Reads a response as protocols carry it, in base64 (RFC 4648 §4). @returns undefined for what is not base64 */
+export function decodeResponse(text: string): Buffer | undefined {
+  const isBase64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text)
+  return isBase64 ? Buffer.from(text, 'base64') : undefined
+}
+
+/** The same for an initial response, where `=` stands for an empty one (RFC 4954 §4, RFC 4959 §3, RFC 5034 §4). */
+export function decodeInitial(text: string): Buffer | undefined {
+  return text === '=' ? Buffer.alloc(0) : decodeResponse(text)
+}
+
 function checkLength(response: Buffer): void {
   if (response.length > maxResponse) throw new SaslError('malformed', 'the response is too long')
 }

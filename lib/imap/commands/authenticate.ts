@@ -40,8 +40,7 @@ function requirePrivacy(session: Session): void {
 }
 
 function initialResponse(args: Decoder): Buffer {
-  const text = args.atom('The initial response')
-  return text === '=' ? Buffer.alloc(0) : fromBase64(text)
+  return orRefuse(sasl.decodeInitial(args.atom('The initial response')))
 }
 
 async function ask(session: Session, challenge: Buffer): Promise<Buffer | undefined> {
@@ -50,13 +49,12 @@ async function ask(session: Session, challenge: Buffer): Promise<Buffer | undefi
   const line = await connection.readLine(longestResponse, reader.timeout)
   if (!line) throw new PeerGone('the connection closed in the middle of a login')
   const text = line.toString('latin1')
-  return text === '*' ? undefined : fromBase64(text)
+  return text === '*' ? undefined : orRefuse(sasl.decodeResponse(text))
 }
 
-function fromBase64(text: string): Buffer {
-  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text))
-    throw bad('That is not base64.')
-  return Buffer.from(text, 'base64')
+function orRefuse(response: Buffer | undefined): Buffer {
+  if (!response) throw bad('That is not base64.')
+  return response
 }
 
 async function enter(
