@@ -65,7 +65,7 @@ export async function auth<User>(session: Pop3Session<User>, argument: string): 
     return session.refuse('this mechanism is not offered here')
   const exchange = async (challenge: Buffer) => {
     session.connection.write(`+ ${challenge.toString('base64')}\r\n`)
-    const line = await session.connection.readLine(longestResponse, session.options.timeout ?? 600_000)
+    const line = await session.connection.readLine(longestResponse, session.timeout)
     const text = line?.toString('latin1') ?? '*'
     return text === '*' ? undefined : orRefuse(decodeResponse(text))
   }

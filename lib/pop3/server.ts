@@ -1,5 +1,4 @@
 /** POP3 at a glance: its commands, the states they belong to, and the loop that runs them. */
-import { randomBytes } from 'node:crypto'
 import type { Log } from '../sys/log.js'
 import { findVerb, type Verbs } from '../wire/dispatch.js'
 import { type Connection, LineTooLong, PeerTimeout } from '../wire/line.js'
@@ -41,14 +40,9 @@ export async function servePop3<User>(
   options: Pop3Options<User>,
   log: Log,
 ): Promise<void> {
-  const probe = options.verifier({ address: '', secure: true, session: connection.id })
-  const banner = probe.apop ? `<${randomBytes(12).toString('hex')}@${options.hostname}>` : undefined
-  const session = new Pop3Session(connection, options, log, banner)
-  connection.onShutdown = () => {
-    session.refuse('the server is shutting down', 'SYS/TEMP')
-    connection.close()
-  }
-  session.ok(`${options.hostname} POP3 ready${banner ? ` ${banner}` : ''}`)
+  const session = new Pop3Session(connection, options, log)
+  connection.onShutdown = () => session.shutDown()
+  session.ok(`${options.hostname} POP3 ready${session.banner ? ` ${session.banner}` : ''}`)
   try {
     // The table is one for every kind of user; what a session does with its own it knows itself.
     while (!session.ended) await step(session as unknown as Session)
@@ -61,7 +55,7 @@ async function step(session: Session): Promise<void> {
   const line = await nextLine(session)
   if (line === undefined) return
   const found = findVerb(verbs, line, session.state)
-  if (found.verb) await found.verb.run(session, found.argument)
+  if (found.verb) await session.answering(() => found.verb.run(session, found.argument))
   else {
     session.failures++
     session.refuse(found.reason === 'unknown' ? 'this command is unknown' : 'not now')
@@ -74,9 +68,8 @@ async function step(session: Session): Promise<void> {
 
 /** The next command; undefined when there is none to run: the peer left, or sent too long a line. */
 async function nextLine(session: Session): Promise<string | undefined> {
-  const { connection, options } = session
   try {
-    const line = await connection.readLine(longestCommand, options.timeout ?? 600_000)
+    const line = await session.connection.readLine(longestCommand, session.timeout)
     if (line === undefined) session.ended = true
     return line?.toString()
   } catch (error) {

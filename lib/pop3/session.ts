@@ -1,4 +1,5 @@
 /** What a POP3 session is, and the boundary behind which mail is kept: this folder never opens a mailbox. */
+import { randomBytes } from 'node:crypto'
 import type { Log } from '../sys/log.js'
 import { isLoopback } from '../sys/sockets.js'
 import type { Connection } from '../wire/line.js'
@@ -66,12 +67,19 @@ export class Pop3Session<User> {
   ended = false
   /** Answers refused in a row before any login; too many end the session. */
   failures = 0
+  #answering = false
+  #closing = false
 
-  constructor(connection: Connection, options: Pop3Options<User>, log: Log, banner: string | undefined) {
+  constructor(connection: Connection, options: Pop3Options<User>, log: Log) {
     this.connection = connection
     this.options = options
     this.log = log
-    this.banner = banner
+    this.banner = this.verifier.apop && `<${randomBytes(12).toString('hex')}@${options.hostname}>`
+  }
+
+  /** Longest silence in milliseconds. */
+  get timeout(): number {
+    return this.options.timeout ?? 600_000
   }
 
   /** Whether nobody on the way can listen: TLS, loopback, a Unix socket. */
@@ -87,6 +95,26 @@ export class Pop3Session<User> {
   get verifier(): Pop3Verifier<User> {
     const { connection, secure } = this
     return this.options.verifier({ address: connection.remoteAddress, secure, session: connection.id })
+  }
+
+  /** Runs a command's answer; a goodbye that is due meanwhile waits for its end, since the client takes it for mail. */
+  async answering(run: () => Promise<void> | void): Promise<void> {
+    this.#answering = true
+    try {
+      await run()
+    } finally {
+      this.#answering = false
+    }
+    if (this.#closing) this.shutDown()
+  }
+
+  /** Says goodbye for the server, now or when the answer under way is whole. */
+  shutDown(): void {
+    this.#closing = true
+    if (this.#answering || this.ended) return
+    this.refuse('the server is shutting down', 'SYS/TEMP')
+    this.ended = true
+    this.connection.close()
   }
 
   ok(text: string): void {

@@ -108,12 +108,12 @@ async function readOrRefuse<User>(session: Pop3Session<User>, index: number): Pr
 
 /** Sends a message with CRLF and dot-stuffing, no faster than the client reads. */
 async function send<User>(session: Pop3Session<User>, octets: Buffer, words: string): Promise<void> {
-  const { connection, options } = session
+  const { connection } = session
   const encoder = new DotEncoder({ strayCr: 'keep' })
   session.ok(words)
   for (let at = 0; at < octets.length; at += slice) {
     connection.write(encoder.push(octets.subarray(at, at + slice)))
-    await connection.drain(options.timeout ?? 600_000)
+    await connection.drain(session.timeout)
   }
   connection.write(encoder.end())
 }

@@ -9,6 +9,7 @@ import { pop3Service } from '../../lib/command/pop3d.js'
 import { endOfTop } from '../../lib/pop3/transaction.js'
 import { type Running, startService } from '../support/service.js'
 import { play, playFolder, type Stage } from '../support/transcript.js'
+import { until } from '../support/world.js'
 
 /** Puts fixtures/pop3/NAME.eml into alice's INBOX, as a delivery does; takes it out again, as rm does. */
 function stageOf(running: Running): Stage {
@@ -70,6 +71,31 @@ test('with login_delay a second login is refused for a while, and the delay is t
   const again = 'C2: USER alice\nS2: +OK *\nC2: PASS wonderland\nS2: -ERR [LOGIN-DELAY] *\n'
   const dialogue = `${login}C: QUIT\nS: +OK *\n@ connect 2\nS2: +OK *\nC2: CAPA\n...2\nS2: LOGIN-DELAY 3600\n...2\nS2: .\n${again}`
   await play(dialogue, stageOf(running))
+})
+
+test('a server that ends lets the answer under way be whole', async t => {
+  const running = await startService(pop3Service)
+  t.after(running.close)
+  const inbox = join(running.maildir('alice'), 'new')
+  mkdirSync(inbox, { recursive: true })
+  const line = `${'x'.repeat(998)}\n`
+  writeFileSync(join(inbox, '1700000000.M1P1.large'), `Subject: large\n\n${line.repeat(20_000)}`)
+  const socket = connect(running.port, '127.0.0.1')
+  t.after(() => socket.destroy())
+  let got = ''
+  socket.setEncoding('latin1')
+  socket.on('data', (text: string) => {
+    got += text
+  })
+  const ended = new Promise(resolve => socket.once('close', resolve))
+  socket.write('USER alice\r\nPASS wonderland\r\nRETR 1\r\n')
+  await until(() => got.includes('xxx'))
+  socket.pause()
+  const stopped = running.daemon.stop(10_000)
+  setImmediate(() => socket.resume())
+  await Promise.all([stopped, ended])
+  assert.ok(got.endsWith(`x\r\n.\r\n-ERR [SYS/TEMP] the server is shutting down\r\n`), got.slice(-200))
+  assert.equal(got.match(/x{998}\r\n/g)?.length, 20_000)
 })
 
 test('UIDL gives what dovecot-uidlist records for a message (P), and its own for the others', async t => {
