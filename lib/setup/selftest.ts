@@ -2,6 +2,7 @@
 import { connect, createSecureContext, rootCertificates, type TLSSocket } from 'node:tls'
 import type { ListenerConfig } from '../config/listeners.js'
 import type { Config } from '../config/load.js'
+import { quote } from '../imap/encode.js'
 import { formatDate } from '../message/date.js'
 import { SmtpClient } from '../smtp/client.js'
 import { exits, MailError } from '../sys/error.js'
@@ -80,7 +81,7 @@ async function send(
 async function fetchBack({ user, password, authority }: TestOptions, listener: ListenerConfig, id: string) {
   const imap = await Imap.connect(nearest(listener), trusted(authority))
   try {
-    await imap.command(`LOGIN ${quoted(user)} ${quoted(password)}`)
+    await imap.command(`LOGIN ${quote(user)} ${quote(password)}`)
     const folders = await imap.command('LIST "" "*"')
     const names = [...folders.join('\n').matchAll(/^\* LIST \([^)]*\) (?:"[^"]*"|NIL) (.+)$/gm)].map(
       ([, name]) => name as string,
@@ -106,10 +107,6 @@ function nearest({ address }: ListenerConfig): { host: string; port: number } {
 
 function trusted(authority: string | undefined): string[] {
   return authority === undefined ? [...rootCertificates] : [authority, ...rootCertificates]
-}
-
-function quoted(text: string): string {
-  return `"${text.replace(/["\\]/g, '\\$&')}"`
 }
 
 /** As much of an IMAP client as this needs: commands without literals, one at a time. */
@@ -161,7 +158,7 @@ class Imap {
   /** Removes the message from a mailbox. @returns whether it was there */
   async takeAway(mailbox: string, id: string): Promise<boolean> {
     await this.command(`SELECT ${mailbox}`).catch(() => [])
-    const found = await this.command(`UID SEARCH HEADER Message-ID ${quoted(id)}`).catch(() => [])
+    const found = await this.command(`UID SEARCH HEADER Message-ID ${quote(id)}`).catch(() => [])
     const uid = /^\* SEARCH (\d+)/m.exec(found.join('\n'))?.[1]
     if (uid === undefined) return false
     await this.command(`UID STORE ${uid} +FLAGS.SILENT (\\Deleted)`)

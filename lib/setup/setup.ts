@@ -1,4 +1,5 @@
 /** From the answers of a person to the configuration, and what that person has to do elsewhere: DNS, trust. */
+import { quoted } from './import.js'
 import { type OutsideAccount, parseAccount, withNames } from './setup-accounts.js'
 
 /** All that a set-up needs to know. */
@@ -112,8 +113,4 @@ export function trustLines(authority: string): string[] {
     '  Thunderbird  Settings > Privacy & Security > Manage Certificates > Authorities > Import > "identify websites"',
     '  Debian    cp ca.crt /usr/local/share/ca-certificates/postern.crt && update-ca-certificates',
   ]
-}
-
-function quoted(text: string): string {
-  return `"${text.replace(/["\\]/g, '\\$&')}"`
 }
