@@ -1,12 +1,12 @@
 /** Where fetched mail goes: the folders of one user's Maildir. */
 import { existsSync, readdirSync } from 'node:fs'
 import { basename } from 'node:path'
-import { setImmediate as yielding } from 'node:timers/promises'
 import { Account } from '../mailbox/account.js'
 import type { Mailbox } from '../mailbox/mailbox.js'
 import { MailboxGone } from '../mailbox/state.js'
 import { uniqueOf, withSizes } from '../maildir/name.js'
 import type { Log } from '../sys/log.js'
+import { Pacer } from '../sys/pacer.js'
 import { type Candidate, keyOf } from './identity.js'
 import type { Known } from './state.js'
 
@@ -109,15 +109,13 @@ export class Target {
   /** What identifies each message of a mailbox from a UID up, but for those that are known. */
   async identify(mailbox: Mailbox, from = 0, known: ReadonlySet<number> = new Set()): Promise<Candidate[]> {
     const found: Candidate[] = []
-    let until = performance.now() + 8
+    const pacer = new Pacer()
     for (const uid of mailbox.uids.slice()) {
       if (uid < from || known.has(uid)) continue
       const head = mailbox.read(uid, headSize)
       const size = mailbox.size(uid)
       if (head && size !== undefined) found.push({ key: keyOf(head, size, mailbox.date(uid)), local: uid })
-      if (performance.now() < until) continue
-      await yielding()
-      until = performance.now() + 8
+      if (pacer.isOver) await pacer.rest()
     }
     return found
   }

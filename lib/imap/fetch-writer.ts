@@ -1,6 +1,6 @@
 /** Answers FETCH: other sessions run every few milliseconds, and a client that reads slowly is waited for. */
-import { setImmediate as yielding } from 'node:timers/promises'
 import { describe } from '../sys/error.js'
+import { Pacer } from '../sys/pacer.js'
 import { PeerGone } from '../wire/line.js'
 import type { ImapMailbox } from './backend.js'
 import { OctetWriter } from './encode.js'
@@ -10,8 +10,6 @@ import type { Session } from './session.js'
 import type { Ranges } from './set.js'
 import { flagText } from './updates.js'
 
-/** Longest piece of work before others run, in milliseconds. */
-const slice = 8
 /** How many messages are marked \Seen at a time. */
 const seenAtOnce = 100
 
@@ -54,7 +52,7 @@ export class FetchWriter {
   async #run(spans: Ranges): Promise<number> {
     const { uids } = this.#mailbox
     let missing = 0
-    let until = performance.now() + slice
+    const pacer = new Pacer()
     for (const [from, to] of spans)
       for (let at = from; at < to; at++) {
         if (this.#marks && at >= this.#markedTo) await this.#markSeen(at, Math.min(to, at + seenAtOnce))
@@ -65,10 +63,7 @@ export class FetchWriter {
           missing++
         }
         if (this.#out.length >= chunk) this.#hand()
-        if (performance.now() > until) {
-          await this.#pause()
-          until = performance.now() + slice
-        }
+        if (pacer.isOver) await this.#pause(pacer)
       }
     this.#hand()
     return missing
@@ -79,11 +74,11 @@ export class FetchWriter {
   }
 
   /** Lets others run, and a slow client catch up. */
-  async #pause(): Promise<void> {
+  async #pause(pacer: Pacer): Promise<void> {
     const { connection, reader } = this.#session
     this.#hand()
     await connection.drain(reader.timeout)
-    await yielding()
+    await pacer.rest()
   }
 
   /** Marking fails where the disk is full; the client may read all the same. */

@@ -2,8 +2,9 @@
 import { renameSync } from 'node:fs'
 import { maskOf, pathOf, timeOf } from '../maildir/name.js'
 import { isMissing } from '../sys/error.js'
+import { Pacer } from '../sys/pacer.js'
 import { guidOf } from './guid.js'
-import { type File, Pacer } from './scan.js'
+import type { File } from './scan.js'
 import type { State } from './state.js'
 import { nextUidValidity } from './uidvalidity.js'
 

@@ -10,6 +10,7 @@ import { fstatSync, ftruncateSync, openSync, readSync, renameSync, rmSync, statS
 import { setImmediate as yielding } from 'node:timers/promises'
 import { closeQuietly, writeAllSync } from '../sys/atomic.js'
 import { errorCode } from '../sys/error.js'
+import { Pacer, slice } from '../sys/pacer.js'
 import {
   type Entry,
   headerOf,
@@ -23,7 +24,6 @@ import {
   valueIn,
 } from './cache-record.js'
 import { Offsets } from './offsets.js'
-import { slice } from './scan.js'
 
 /** Octets gathered before they are written. */
 const bufferSize = 262_144
@@ -293,14 +293,11 @@ export class Cache {
       [...places.entries()].map(([uid, offset]) => ({ kind, uid, offset })),
     )
     all.sort((a, b) => a.offset - b.offset)
-    let until = performance.now() + slice
+    const pacer = new Pacer()
     for (const { kind, uid } of all) {
       const value = isAlive(uid) ? this.get(uid, kind) : undefined
-
       if (value) next.put(uid, kind, value)
-      if (performance.now() < until) continue
-      await yielding()
-      until = performance.now() + slice
+      if (pacer.isOver) await pacer.rest()
     }
     next.close()
     this.flush()

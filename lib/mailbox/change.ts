@@ -1,11 +1,10 @@
 /** Flags and removals, in slices, so that 100,000 of them hold up nobody. */
 import { renameSync, unlinkSync } from 'node:fs'
-import { setImmediate as yielding } from 'node:timers/promises'
 import { maskOfAll, pathOf, withMask } from '../maildir/name.js'
 import { Flag } from '../message/flags.js'
 import { isMissing } from '../sys/error.js'
+import { Pacer } from '../sys/pacer.js'
 import type { FlagSet } from './flag-names.js'
-import { slice } from './scan.js'
 import type { State } from './state.js'
 import { rescan } from './sync.js'
 
@@ -53,15 +52,13 @@ async function inTurns(
     await state.locked(async () => {
       await begin()
       const turnEnds = performance.now() + turn
-      let sliceEnds = performance.now() + slice
+      const pacer = new Pacer()
       try {
         for (let now = 0; at < uids.length && now < turnEnds; at++) {
           const waiting = step(uids[at]!)
           if (waiting) await waiting
           now = performance.now()
-          if (now < sliceEnds) continue
-          await yielding()
-          sliceEnds = performance.now() + slice
+          if (pacer.isOver) await pacer.rest()
         }
       } finally {
         await end()

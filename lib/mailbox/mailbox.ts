@@ -1,9 +1,10 @@
 /** One mailbox, as all sessions of this process share it. */
-import { setTimeout as delay, setImmediate as yielding } from 'node:timers/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Delivery } from '../maildir/maildir.js'
 import { watchMaildir } from '../maildir/watch.js'
 import { Flag, systemFlags } from '../message/flags.js'
 import type { SearchKey } from '../message/query.js'
+import { Pacer } from '../sys/pacer.js'
 import { expunge, type FlagChange, type StoreOptions, type StoreResult, store } from './change.js'
 import { dateOf, readMessage, savedDateOf, sizeOf, storedSizeOf } from './message.js'
 import { search } from './search.js'
@@ -215,12 +216,10 @@ export class Mailbox {
   /** Octets of all messages on the wire (RFC 8438 STATUS=SIZE). */
   async totalSize(): Promise<number> {
     let total = 0
-    let until = performance.now() + 8
+    const pacer = new Pacer()
     for (const uid of this.uids.slice()) {
       total += this.size(uid) ?? 0
-      if (performance.now() < until) continue
-      await yielding()
-      until = performance.now() + 8
+      if (pacer.isOver) await pacer.rest()
     }
     return total
   }

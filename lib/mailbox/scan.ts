@@ -1,33 +1,8 @@
 /** Reading new/ and cur/ of a Maildir in slices, and knowing whether what was read can be trusted. */
 import { type Dirent, opendirSync, statSync } from 'node:fs'
-import { setImmediate as yielding } from 'node:timers/promises'
 import { isMessageName } from '../maildir/name.js'
 import { isMissing } from '../sys/error.js'
-
-/** Longest piece of work before others run, in milliseconds. */
-export const slice = 8
-
-/** Cuts long work into slices, between which other sessions run. */
-export class Pacer {
-  #until = performance.now() + slice
-  #steps = 0
-
-  /** Whether the slice is used up; the clock is looked at now and then only. */
-  get isDue(): boolean {
-    return (++this.#steps & 63) === 0 && performance.now() > this.#until
-  }
-
-  /** The same for steps that each may take long. */
-  get isOver(): boolean {
-    return performance.now() > this.#until
-  }
-
-  /** Lets others run, and begins the next slice. */
-  async rest(): Promise<void> {
-    await yielding()
-    this.#until = performance.now() + slice
-  }
-}
+import { Pacer } from '../sys/pacer.js'
 
 /** How far apart two changes may be and leave the same modification time, in milliseconds: the kernel's tick. */
 const fineGrain = 12

@@ -5,10 +5,10 @@
 import type { NumberSet, SearchKey } from '../message/query.js'
 import { foldText } from '../message/searchable.js'
 import { decodeWords } from '../message/words.js'
+import { Pacer } from '../sys/pacer.js'
 import { Candidate, known, Vanished } from './candidate.js'
 import { fieldText } from './digest.js'
 import { dateOf, savedDateOf, sizeOf } from './message.js'
-import { Pacer } from './scan.js'
 import type { State } from './state.js'
 import type { View } from './view.js'
 

@@ -12,7 +12,7 @@ import {
 import { parseName, pathOf, uniqueName, withSizes } from '../maildir/name.js'
 import { closeQuietly } from '../sys/atomic.js'
 import { errorCode, isMissing, TemporaryError } from '../sys/error.js'
-import { Pacer } from './scan.js'
+import { Pacer } from '../sys/pacer.js'
 import type { State } from './state.js'
 import { rescan } from './sync.js'
 

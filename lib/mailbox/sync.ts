@@ -5,9 +5,10 @@
  * when reading found it nowhere although nothing moved, or several times in a row.
  */
 import { maskOf, uniqueOf } from '../maildir/name.js'
+import { Pacer } from '../sys/pacer.js'
 import { addFiles, moveNew } from './arrivals.js'
 import { directoryFor, separate, statOf } from './doubles.js'
-import { type Directory, type File, Pacer } from './scan.js'
+import type { Directory, File } from './scan.js'
 import { aMoment, type State } from './state.js'
 
 /** How often the directories are read before a message that is never found counts as gone. */

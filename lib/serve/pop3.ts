@@ -1,5 +1,5 @@
 /** POP3 over a user's INBOX: the mail as it was when the session began, and what DELE becomes at QUIT. */
-import { setImmediate as yielding } from 'node:timers/promises'
+
 import type { User } from '../auth/users.js'
 import { Account } from '../mailbox/account.js'
 import type { Mailbox } from '../mailbox/mailbox.js'
@@ -7,6 +7,7 @@ import type { View } from '../mailbox/view.js'
 import { MaildropRefused } from '../pop3/authorization.js'
 import type { Maildrop } from '../pop3/session.js'
 import type { Log } from '../sys/log.js'
+import { Pacer } from '../sys/pacer.js'
 
 export interface MaildropOptions {
   /** What DELE and QUIT do: remove the message, move it to Trash, or nothing at all. */
@@ -62,12 +63,10 @@ function holdBack(root: string, delay: number): void {
 /** Sizes on the wire, from names and the index where they have them; reading yields to other sessions. */
 async function sizesOf(mailbox: Mailbox, uids: Uint32Array): Promise<Uint32Array> {
   const sizes = new Uint32Array(uids.length)
-  let until = performance.now() + 8
+  const pacer = new Pacer()
   for (const [index, uid] of uids.entries()) {
     sizes[index] = mailbox.size(uid) ?? 0
-    if (performance.now() < until) continue
-    await yielding()
-    until = performance.now() + 8
+    if (pacer.isOver) await pacer.rest()
   }
   return sizes
 }
