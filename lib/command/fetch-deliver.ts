@@ -1,7 +1,7 @@
 /** Fetched mail through the user's filters, as if it had come by SMTP (`deliver = "sieve"`). */
 import type { Config } from '../config/load.js'
 import { intoInbox, LocalDelivery, type LocalRecipient, type Placement } from '../deliver/deliver.js'
-import type { Deliver } from '../fetch/folder.js'
+import type { Deliver } from '../fetch/run.js'
 import { parseAddress } from '../message/address.js'
 import { Head } from '../message/head.js'
 import type { HeaderField } from '../message/header.js'

@@ -1,7 +1,7 @@
 /** What mail-fetch tells: a line an account for people, an object a line for scripts. */
 import type { FetchResult } from '../fetch/fetch.js'
-import type { FolderResult, Progress } from '../fetch/folder.js'
 import type { Audit } from '../fetch/proof.js'
+import type { FolderResult, Progress } from '../fetch/run.js'
 
 /** `1.2 GB`: as people count octets. */
 export function octets(count: number): string {

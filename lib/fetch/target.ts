@@ -8,7 +8,7 @@ import { uniqueOf, withSizes } from '../maildir/name.js'
 import type { Log } from '../sys/log.js'
 import { Pacer } from '../sys/pacer.js'
 import { type Candidate, keyOf } from './identity.js'
-import type { Known } from './state.js'
+import type { Known } from './state-line.js'
 
 /** A message to be stored. */
 export interface Incoming {

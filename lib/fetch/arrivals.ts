@@ -1,0 +1,156 @@
+/** What is new in a folder: listed, linked where it is here already, and the rest fetched. */
+import type { Mailbox } from '../mailbox/mailbox.js'
+import { keyOf, matchMessages } from './identity.js'
+import type { FolderPass } from './run.js'
+import type { Listed } from './source.js'
+import type { FolderMemory, Known } from './state-line.js'
+import { Writer } from './writer.js'
+
+/** What one FETCH asks for. */
+const commandMessages = 1_000
+const commandOctets = 64 * 1024 * 1024
+
+/** @returns the lowest UID that is there, and could not be fetched */
+export async function fetchNew(
+  pass: FolderPass,
+  from: number,
+  mailbox: Mailbox | undefined,
+): Promise<number | undefined> {
+  const { budget, dry } = pass.run
+  const listed = await link(pass, await listNew(pass, from, mailbox))
+  const { now, later } = budget.share(listed)
+  pass.result.postponed = later.length
+  pass.result.postponedOctets = sum(later)
+  if (dry) {
+    pass.result.fetched = now.length
+    pass.result.octets = sum(now)
+    return later[0]?.uid
+  }
+  const missing = now.length > 0 ? await fetch(pass, now) : []
+  const left = missing.length > 0 ? await stillThere(pass, missing) : []
+  pass.result.unread = left.length
+  return left[0] ?? later[0]?.uid
+}
+
+/** New messages there, but for those that are here although the memory does not have them. */
+async function listNew(pass: FolderPass, from: number, mailbox: Mailbox | undefined): Promise<Listed[]> {
+  const { source, memory, target } = pass.run
+  const folder = pass.memory as FolderMemory
+  const locals = new Set([...folder.known.values()].map(({ local }) => local))
+  const unknown = mailbox ? await target.identify(mailbox, folder.localNext, locals) : []
+  if (unknown.length === 0) return (await source.list(from)).filter(({ uid }) => !folder.known.has(uid))
+  const heads = (await source.heads(from)).filter(({ uid }) => !folder.known.has(uid))
+  const keys = heads.map(({ uid, size, head, date }) => [uid, keyOf(head, size, date)] as const)
+  const found = matchMessages(keys, unknown)
+  memory.know(
+    folder,
+    keys.flatMap(([uid, key]) => {
+      const local = found.get(uid)?.local
+      return local === undefined ? [] : [[uid, { local, key, flags: '' }] as const]
+    }),
+  )
+  pass.result.healed += found.size
+  return heads.filter(({ uid }) => !found.has(uid))
+}
+
+/** Links messages that another folder brought here: Gmail shows one in many. @returns those that are none */
+async function link(pass: FolderPass, listed: readonly Listed[]): Promise<readonly Listed[]> {
+  const { memory, target, dry, deliver } = pass.run
+  const folder = pass.memory as FolderMemory
+  const left: Listed[] = []
+  const bySource = new Map<FolderMemory, [uid: number, known: Known][]>()
+  for (const each of listed) {
+    const first = each.id === undefined ? undefined : memory.byId(each.id)
+    const known = first?.folder.known.get(first.uid)
+    const isThere = first && first.folder !== folder && known && (deliver || known.local > 0)
+    if (isThere) bySource.set(first.folder, [...(bySource.get(first.folder) ?? []), [each.uid, known]])
+    else left.push(each)
+  }
+  const gone = new Set<number>()
+  for (const [from, messages] of dry ? [] : bySource) {
+    const linked = deliver
+      ? messages.map(([uid, known]) => [uid, { ...known, local: 0 }] as const)
+      : await linkFrom(pass, await target.find(from.local), messages)
+    memory.know(folder, linked)
+    pass.result.linked += linked.length
+    const done = new Set(linked.map(([uid]) => uid))
+    for (const [uid] of messages) if (!done.has(uid)) gone.add(uid)
+  }
+  if (dry) pass.result.linked = listed.length - left.length
+  return gone.size === 0 ? left : listed.filter(each => gone.has(each.uid) || left.includes(each))
+}
+
+/** @returns what is here now; not those whose first copy the user deleted meanwhile */
+async function linkFrom(
+  pass: FolderPass,
+  source: Mailbox | undefined,
+  messages: readonly (readonly [uid: number, known: Known])[],
+): Promise<[uid: number, known: Known][]> {
+  if (!source) return []
+  const mailbox = await pass.mailbox()
+  const byLocal = new Map(messages.map(message => [message[1].local, message]))
+  const { sources, targets } = await source.copy([...byLocal.keys()], mailbox)
+  return sources.flatMap((local, i) => {
+    const [uid, known] = byLocal.get(local) ?? []
+    return uid === undefined || !known ? [] : [[uid, { ...known, local: targets[i] as number }]]
+  })
+}
+
+async function stillThere(pass: FolderPass, uids: readonly number[]): Promise<number[]> {
+  const there = new Set((await pass.run.source.list(uids[0] as number)).map(({ uid }) => uid))
+  return uids.filter(uid => there.has(uid))
+}
+
+/** @returns UIDs of messages that did not come */
+async function fetch(pass: FolderPass, listed: readonly Listed[]): Promise<number[]> {
+  const { source, signal, progress, budget } = pass.run
+  const sizes = new Map(listed.map(({ uid, size }) => [uid, size]))
+  const total = { ofMessages: listed.length, ofOctets: sum(listed) }
+  const ids = new Map(listed.map(({ uid, id }) => [uid, id]))
+  const writer = new Writer(pass.run, pass.memory as FolderMemory, ids, () => pass.mailbox())
+  const missing = new Set(sizes.keys())
+  try {
+    for (const uids of commands(listed)) {
+      signal.throwIfAborted()
+      await source.fetch(uids, async message => {
+        signal.throwIfAborted()
+        const size = sizes.get(message.uid)
+        if (size === undefined || !missing.delete(message.uid)) return
+        pass.result.fetched++
+        pass.result.octets += message.octets.length
+        budget.spend(message.octets.length)
+        await writer.add(message, size)
+        progress({
+          folder: pass.result.folder,
+          messages: pass.result.fetched,
+          octets: pass.result.octets,
+          ...total,
+        })
+      })
+    }
+  } finally {
+    // What has come is kept, whatever happened to the rest.
+    await writer.end()
+  }
+  return [...missing]
+}
+
+/** What each FETCH asks for. */
+function* commands(listed: readonly Listed[]): Generator<number[]> {
+  let uids: number[] = []
+  let octets = 0
+  for (const { uid, size } of listed) {
+    if (uids.length > 0 && (uids.length >= commandMessages || octets + size > commandOctets)) {
+      yield uids
+      uids = []
+      octets = 0
+    }
+    uids.push(uid)
+    octets += size
+  }
+  if (uids.length > 0) yield uids
+}
+
+function sum(listed: readonly Listed[]): number {
+  return listed.reduce((total, { size }) => total + size, 0)
+}
