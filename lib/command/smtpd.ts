@@ -134,6 +134,7 @@ class Backends {
       protocol,
       log: this.#log,
       logins,
+      userNamed: name => this.#parts.users.find(name),
       directory: aliases,
       mechanisms: config.login.mechanisms,
       trusted: new Networks(trusted),

@@ -38,6 +38,8 @@ export interface SubmissionOptions {
   readonly log: Log
   readonly logins: Logins
   readonly directory: Directory
+  /** Who has this login, for a proxy that answers for it; nobody unless given. */
+  readonly userNamed?: (name: string) => User | undefined
   readonly mechanisms: readonly string[]
   /** Who may send to other domains without a login. */
   readonly trusted: Networks
@@ -105,6 +107,10 @@ export class Submission implements Backend<User> {
 
   nameOf(login: User): string {
     return login.name
+  }
+
+  vouched(name: string): User | undefined {
+    return this.#options.userNamed?.(name)
   }
 
   mail(_peer: Peer, login: User | undefined, { sender }: Envelope): void {

@@ -1,17 +1,23 @@
-/**
- * BDAT (RFC 3030 §2): a message in chunks of announced length. BINARYMIME is not offered, since messages are stored
- * with LF as their line end and could not be given back octet by octet.
- */
+/** BDAT (RFC 3030 §2): a message in chunks of announced length. */
 import { LineDecoder } from '../wire/crlf.js'
+import { BinaryMimeDecoder } from './binarymime.js'
 import { type AnySession, command } from './command.js'
+import { isBinary } from './extensions.js'
 import { Reception, readBlock } from './reception.js'
 import { SmtpError } from './reply.js'
 
 /** What has come of a message so far. */
 export interface Chunks {
   readonly reception: Reception
-  readonly decoder: LineDecoder
+  /** Makes the stored form of it. */
+  readonly decoder: Decoder
   received: number
+}
+
+interface Decoder {
+  /** @throws SmtpError for what cannot be stored */
+  push(octets: Buffer): Buffer
+  end(): Buffer
 }
 
 interface Chunk {
@@ -51,7 +57,8 @@ async function begin(session: AnySession, size: number): Promise<Chunks> {
     if (session.recipients.length === 0) throw new SmtpError(554, '5.5.1', 'There is no recipient')
     const incoming = await session.backend.begin(session.peer, session.login, session.envelope)
     const reception = new Reception(incoming, session.options.maxMessageSize)
-    return { reception, decoder: new LineDecoder(), received: 0 }
+    const decoder = isBinary(session) ? new BinaryMimeDecoder() : new LineDecoder()
+    return { reception, decoder, received: 0 }
   } catch (error) {
     for await (const _ of octetsOf(session, size));
     throw error
@@ -61,15 +68,26 @@ async function begin(session: AnySession, size: number): Promise<Chunks> {
 async function receive(session: AnySession, chunks: Chunks, size: number): Promise<void> {
   for await (const octets of octetsOf(session, size)) {
     chunks.received += octets.length
-    const { reception, decoder } = chunks
-    await reception.take(reception.failed ? octets : decoder.push(octets), chunks.received)
+    await convert(chunks, () => chunks.decoder.push(octets))
   }
 }
 
-async function end(session: AnySession, { reception, decoder, received }: Chunks): Promise<void> {
-  await reception.take(decoder.end(), received)
+/** Hands on what a decoder gives, or its refusal. */
+async function convert({ reception, received }: Chunks, decode: () => Buffer): Promise<void> {
+  if (reception.failed) return
+  let octets: Buffer
+  try {
+    octets = decode()
+  } catch (error) {
+    return reception.refuse(error)
+  }
+  await reception.take(octets, received)
+}
+
+async function end(session: AnySession, chunks: Chunks): Promise<void> {
+  await convert(chunks, () => chunks.decoder.end())
   session.chunks = undefined
-  await reception.finish(session)
+  await chunks.reception.finish(session)
   session.reset()
 }
 

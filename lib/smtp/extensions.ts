@@ -13,14 +13,26 @@ export function announce(session: AnySession): string[] {
     'SMTPUTF8', // RFC 6531
     'ENHANCEDSTATUSCODES', // RFC 2034
     'CHUNKING', // RFC 3030
+    'BINARYMIME', // RFC 3030 §3
     'DSN', // RFC 3461
     `LIMITS RCPTMAX=${session.options.maxRecipients}`, // RFC 9422
     ...(mayRequireTls(session) ? ['REQUIRETLS'] : []), // RFC 8689
     ...(mayStartTls(session) ? ['STARTTLS'] : []), // RFC 3207
     ...(mechanisms.length > 0 ? [`AUTH ${mechanisms.join(' ')}`] : []), // RFC 4954
-    ...(session.mayAssume ? ['XCLIENT NAME ADDR PORT PROTO HELO'] : []),
+    ...(session.mayAssume ? [`XCLIENT ${xclientAttributes.join(' ')}`] : []),
     'HELP',
   ]
+}
+
+/** What a proxy may say (Postfix's XCLIENT_README). */
+export const xclientAttributes = [
+  ...['NAME', 'ADDR', 'PORT', 'PROTO', 'HELO'],
+  ...['LOGIN', 'DESTADDR', 'DESTPORT'],
+] as const
+
+/** Whether the message may hold any octets, so that it comes by BDAT only. */
+export function isBinary({ parameters }: AnySession): boolean {
+  return parameters.get('BODY')?.toUpperCase() === 'BINARYMIME'
 }
 
 /** Whether STARTTLS can be done now. */
@@ -52,7 +64,7 @@ const mailParameters: Readonly<Record<string, Parameter>> = {
     if (Number(value) > session.options.maxMessageSize) throw tooBig(session.options.maxMessageSize)
   },
   BODY(value) {
-    if (!/^(7BIT|8BITMIME)$/i.test(value)) throw bad('BODY is 7BIT or 8BITMIME')
+    if (!/^(7BIT|8BITMIME|BINARYMIME)$/i.test(value)) throw bad('BODY is 7BIT, 8BITMIME or BINARYMIME')
   },
   SMTPUTF8(value) {
     if (value !== '') throw bad('SMTPUTF8 has no value')

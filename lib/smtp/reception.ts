@@ -46,12 +46,19 @@ export class Reception {
   async take(octets: Buffer, received: number): Promise<void> {
     this.#received = received
     if (this.#failed) return
-    if (received > this.#limit) return this.#fail(tooBig(this.#limit))
+    if (received > this.#limit) return this.refuse(tooBig(this.#limit))
     try {
       await this.#incoming.write(octets)
     } catch (error) {
-      await this.#fail(error)
+      await this.refuse(error)
     }
+  }
+
+  /** Refuses the message, whatever comes of it yet. */
+  async refuse(error: unknown): Promise<void> {
+    this.#failed = true
+    this.#failure = error
+    await this.#incoming.abort()
   }
 
   /** The message is complete: takes it over, and answers. */
@@ -62,12 +69,6 @@ export class Reception {
   /** The end never comes. */
   async abort(): Promise<void> {
     if (!this.#failed) await this.#incoming.abort()
-  }
-
-  async #fail(error: unknown): Promise<void> {
-    this.#failed = true
-    this.#failure = error
-    await this.#incoming.abort()
   }
 
   async #outcome(): Promise<Outcome> {

@@ -88,6 +88,8 @@ export interface Backend<Login> {
   authenticate(peer: Peer, mechanism: string, initial: Buffer | undefined, exchange: Exchange): Promise<Login>
   /** The name of a login, for the log. */
   nameOf(login: Login): string
+  /** Whoever has this name, where a proxy has seen the password; undefined for nobody here. */
+  vouched?(name: string): Login | undefined
   /** May this peer send from this address? */
   mail(peer: Peer, login: Login | undefined, envelope: Envelope): Promise<void> | void
   /** May it send to this one? Called for each, before the recipient is part of the envelope. */

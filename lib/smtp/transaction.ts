@@ -1,7 +1,7 @@
 /** The commands that make a message: MAIL, RCPT, DATA, RSET. */
 import { DotDecoder } from '../wire/dot.js'
 import { type AnySession, command, noArgument } from './command.js'
-import { checkMailParameters, checkRecipientParameters } from './extensions.js'
+import { checkMailParameters, checkRecipientParameters, isBinary } from './extensions.js'
 import { needsUtf8, type Path, type PathArgument, parseForwardPath, parseReversePath } from './path.js'
 import { Reception, readBlock } from './reception.js'
 import { SmtpError } from './reply.js'
@@ -72,6 +72,8 @@ export const data = command({
   check(session, argument) {
     noArgument(session, argument)
     if (session.recipients.length === 0) throw new SmtpError(554, '5.5.1', 'There is no recipient')
+    // RFC 3030 §3
+    if (isBinary(session)) throw new SmtpError(503, '5.5.1', 'A message of BODY=BINARYMIME comes by BDAT')
   },
   async proceed(session) {
     const incoming = await session.backend.begin(session.peer, session.login, session.envelope)
