@@ -97,6 +97,18 @@ export function decodeCharset(octets: Buffer, label: string | undefined, hint?: 
   return decodeUnlabelled(octets, hint)
 }
 
+/**
+ * Text as octets of the charset that a label names.
+ *
+ * @returns undefined where the charset is not known, or has no octets for some of it
+ */
+export function encodeCharset(text: string, label: string): Buffer | undefined {
+  const charset = charsetOf(label)
+  if (charset === '' || shifted.test(charset) || !iconv.encodingExists(charset)) return undefined
+  const octets = iconv.encode(text, charset)
+  return iconv.decode(octets, charset) === text ? octets : undefined
+}
+
 /** Decodes octets that nothing is said of: UTF-8 if they are valid UTF-8, else the hint, else windows-1252. */
 export function decodeUnlabelled(octets: Buffer, hint?: string): string {
   if (isUtf8(octets)) return withoutMark(octets.toString('utf8'))

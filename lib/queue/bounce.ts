@@ -3,8 +3,9 @@
  * for them; where an address is not ASCII, in the forms of RFC 6533. Pure: time, names and chance are handed in.
  */
 import { formatDate } from '../message/date.js'
+import { encodeWords, foldField } from '../message/encode.js'
 import { readHeader } from '../message/header.js'
-import { decodeWords } from '../message/words.js'
+import { inCharset, type Manner, mannerOf, type Words } from './bounce-words.js'
 import type { Envelope, Recipient, ReportKind, Said } from './entry.js'
 
 export interface ReportInput {
@@ -33,7 +34,7 @@ export interface ReportInput {
 
 /** A report's octets before and after the original, or its header, which stands in between as it is stored. */
 export interface Report {
-  readonly head: string
+  readonly head: Buffer
   readonly tail: string
 }
 
@@ -48,17 +49,22 @@ export function formatReport(input: ReportInput): Report {
   const { full, unique, recipients, envelope } = input
   const global = [envelope.sender, ...recipients.map(({ address }) => address)].some(isInternational)
   const boundary = `=_${unique}`
-  const head = [
-    ...headerOf(input, boundary),
+  const manner = mannerOf(input.header)
+  const text = inCharset(textOf(input, manner).join('\n'), manner.charset)
+  const before = [
+    ...headerOf(input, boundary, manner.words),
     '',
     'This is a delivery report in several parts; your program shows this line because it does not know them.',
     '',
     `--${boundary}`,
     'Content-Description: Notification',
-    'Content-Type: text/plain; charset=utf-8',
+    `Content-Type: text/plain; charset=${text.charset}`,
     'Content-Transfer-Encoding: 8bit',
     '',
-    ...textOf(input),
+    '',
+  ]
+  const after = [
+    '',
     '',
     `--${boundary}`,
     'Content-Description: Delivery report',
@@ -74,7 +80,8 @@ export function formatReport(input: ReportInput): Report {
     '',
     '',
   ]
-  return { head: head.join('\n'), tail: `\n--${boundary}--\n` }
+  const head = Buffer.concat([Buffer.from(before.join('\n')), text.octets, Buffer.from(after.join('\n'))])
+  return { head, tail: `\n--${boundary}--\n` }
 }
 
 function partType(full: boolean, global: boolean): string {
@@ -82,20 +89,15 @@ function partType(full: boolean, global: boolean): string {
   return global ? 'message/global-headers' : 'text/rfc822-headers'
 }
 
-const subjects: Readonly<Record<ReportKind, string>> = {
-  failure: 'Undelivered Mail Returned to Sender',
-  delay: 'Delayed Mail (still being retried)',
-  success: 'Successful Mail Delivery Report',
-}
-
-function headerOf(input: ReportInput, boundary: string): string[] {
+function headerOf(input: ReportInput, boundary: string, words: Words): string[] {
   const { kind, double, to, hostname, now, unique } = input
   const original = messageIdOf(input.header)
+  const subject = double ? `${words.postmaster}: ${words.subjects[kind]}` : words.subjects[kind]
   return [
     `Date: ${formatDate(now)}`,
     `From: Mail Delivery System <MAILER-DAEMON@${hostname}>`,
     `To: <${to}>`,
-    `Subject: ${double ? `Postmaster: ${subjects[kind]}` : subjects[kind]}`,
+    foldField('Subject', encodeWords(subject), '\n').trimEnd(),
     `Message-ID: <${unique}@${hostname}>`,
     ...(original ? [`In-Reply-To: ${original}`, `References: ${original}`] : []),
     // RFC 3834 §5.1.7 and what Postfix writes: no vacation reply answers this.
@@ -110,38 +112,25 @@ function messageIdOf(header: Buffer): string | undefined {
   return /<[^<>\s]{1,250}>/.exec(readHeader(header).first('message-id') ?? '')?.[0]
 }
 
-function textOf(input: ReportInput): string[] {
-  const { kind, double, hostname, recipients, full, until, envelope } = input
-  const whole = full ? 'The message is attached.' : 'The header of the message is attached.'
-  const opening: Readonly<Record<ReportKind, string[]>> = {
-    failure: ['Your message could not be delivered to one or more of its recipients.', whole],
-    delay: [
-      'Your message could not be delivered yet. You need not send it again:',
-      `it will be tried until ${formatDate(until)}.`,
-      whole,
-    ],
-    success: ['Your message was delivered, or handed to a server that sends no reports.', whole],
-  }
+function textOf(input: ReportInput, { words, subject }: Manner): string[] {
+  const { kind, double, hostname, recipients, full, until, envelope, id } = input
+  const { labels } = words
   return [
-    `This is the mail system at ${hostname}.`,
+    words.greeting(hostname),
     '',
-    ...(double
-      ? [
-          'A message without a sender who could be told was not delivered; it was probably',
-          'a report itself.',
-        ]
-      : opening[kind]),
+    ...(double ? words.nobodyToTell : words.opening(kind, formatDate(until))),
+    ...(double ? [] : [full ? words.attachedWhole : words.attachedHeader]),
     '',
-    `    Subject:          ${clean(decodeWords(readHeader(input.header).first('subject') ?? '')) || '(none)'}`,
-    `    Arrived:          ${formatDate(envelope.arrived)}`,
-    `    Queue identifier: ${input.id}`,
-    ...recipients.flatMap(recipient => ['', ...paragraph(recipient)]),
+    `    ${labels.subject} ${clean(subject) || words.noSubject}`,
+    `    ${labels.arrived} ${formatDate(envelope.arrived)}`,
+    `    ${labels.id} ${id}`,
+    ...recipients.flatMap(recipient => ['', ...paragraph(recipient, words)]),
   ]
 }
 
-function paragraph({ address, said }: Recipient): string[] {
-  if (!said) return [`<${address}>: no attempt was made yet`]
-  const who = said.host ? `${said.host} said: ` : ''
+function paragraph({ address, said }: Recipient, words: Words): string[] {
+  if (!said) return [`<${address}>: ${words.noAttempt}`]
+  const who = said.host ? `${words.said(said.host)} ` : ''
   return wrap(`<${address}>: ${who}${said.code} ${said.status} ${clean(said.text)}`)
 }
 

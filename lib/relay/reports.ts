@@ -47,7 +47,7 @@ async function make(
   if (!draft) return undefined
   try {
     const { head, tail } = formatReport(input)
-    await draft.write(Buffer.from(head))
+    await draft.write(head)
     await draft.write(input.full ? Buffer.alloc(0) : content.header)
     if (input.full)
       for await (const chunk of createReadStream(job.messagePath)) await draft.write(chunk as Buffer)

@@ -34,7 +34,7 @@ export function successReport(message: Relayed, head: Head, delivered: readonly 
     until: now,
     unique: `${id}.${randomBytes(9).toString('hex')}`,
   })
-  return Buffer.concat([Buffer.from(before), header, Buffer.from(tail)])
+  return Buffer.concat([before, header, Buffer.from(tail)])
 }
 
 function describeRecipient({ path, parameters }: Recipient, now: number): QueuedRecipient {
