@@ -47,6 +47,8 @@ export interface ImapStatus {
   readonly uidNext: number
   readonly uidValidity: number
   readonly highestModseq: number
+  /** Given once, and kept when the mailbox is renamed (RFC 8474 §4). */
+  readonly mailboxId: string
   /** Octets of all messages on the wire; counted when asked. */
   size(): Promise<number>
 }
@@ -59,7 +61,7 @@ export interface ImapAccount {
   subscribe(name: string): Promise<void>
   unsubscribe(name: string): Promise<void>
   /** @param specialUse as RFC 6154 §3 CREATE (USE …) asks */
-  create(name: string, specialUse?: string): Promise<void>
+  create(name: string, specialUse?: string): Promise<{ readonly mailboxId: string }>
   delete(name: string): Promise<void>
   rename(from: string, to: string): Promise<void>
   status(name: string): Promise<ImapStatus>
@@ -73,8 +75,8 @@ export interface AppendOptions {
   readonly flags: readonly string[]
   /** INTERNALDATE in milliseconds since 1970; now when absent. */
   readonly date: number | undefined
-  /** Octets as announced. */
-  readonly size: number
+  /** Octets as announced; undefined where nobody knows before they are there. */
+  readonly size: number | undefined
 }
 
 /** Messages on their way into one mailbox: all of them arrive, or none (RFC 3502). */
@@ -129,6 +131,8 @@ export interface ImapMailbox {
   readonly uidValidity: number
   readonly uidNext: number
   readonly highestModseq: number
+  /** As {@link ImapStatus.mailboxId}. */
+  readonly mailboxId: string
   /** Keywords in use, for FLAGS. */
   readonly keywords: readonly string[]
   /** UIDs in the order of the sequence numbers: the UID of message n stands at n - 1. */
@@ -151,6 +155,10 @@ export interface ImapMailbox {
   date(uid: number): number | undefined
   /** When the message came into this mailbox (RFC 8514), as {@link date}. */
   savedDate(uid: number): number | undefined
+  /** What a message's copies share with it alone (RFC 8474 §5.1); undefined when it is gone. */
+  emailId(uid: number): string | undefined
+  /** The thread a message belongs to (RFC 8474 §5.2), empty for none; undefined when it is gone. */
+  threadId(uid: number): string | undefined
   /**
    * The message as it is stored, with LF or CRLF.
    *
@@ -167,6 +175,8 @@ export interface ImapMailbox {
   copy(uids: readonly number[], to: string): Promise<CopyResult>
   /** As {@link copy}, and the messages are gone here; {@link sync} tells. */
   move(uids: readonly number[], to: string): Promise<CopyResult>
+  /** Removes messages whatever their flags. {@link sync} tells. */
+  remove(uids: readonly number[]): Promise<void>
   /** Removes the messages marked \Deleted, of these UIDs or of all. {@link sync} tells. */
   expunge(uids: Ranges | undefined): Promise<void>
   /** @returns UIDs of this session's messages, ascending */

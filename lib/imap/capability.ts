@@ -6,13 +6,19 @@ const afterLogin = [
   ...['NAMESPACE', 'CHILDREN', 'SPECIAL-USE', 'XLIST', 'LIST-EXTENDED', 'LIST-STATUS', 'STATUS=SIZE'],
   ...['UIDPLUS', 'MOVE', 'UNSELECT', 'MULTIAPPEND', 'BINARY', 'CONDSTORE', 'QRESYNC'],
   ...['ESEARCH', 'SEARCHRES', 'PARTIAL', 'WITHIN', 'SAVEDATE'],
+  ...['OBJECTID', 'PREVIEW', 'REPLACE', 'CATENATE', 'UTF8=ACCEPT'],
 ]
 
 /** Where a password would cross the wire in the clear, no mechanism is offered (RFC 3501 §6.2.3). */
 export function capabilities(session: Session): string {
   const { backend } = session.options
   if (session.state !== 'notAuthenticated')
-    return [...always, ...afterLogin, `APPENDLIMIT=${session.options.appendLimit}`].join(' ')
+    return [
+      ...always,
+      ...afterLogin,
+      ...compression(session),
+      `APPENDLIMIT=${session.options.appendLimit}`,
+    ].join(' ')
   const words = [...always]
   if (canStartTls(session)) words.push('STARTTLS')
   if (session.secure) words.push(...backend.mechanisms.map(name => `AUTH=${name}`))
@@ -24,4 +30,9 @@ export function capabilities(session: Session): string {
 export function canStartTls(session: Session): boolean {
   const { tls, identity } = session.options
   return (tls === 'required' || tls === 'offered') && identity !== undefined && !session.encrypted
+}
+
+/** What is on already is not offered again (RFC 4978 §3). */
+function compression({ compressedOver }: Session): string[] {
+  return compressedOver === undefined ? ['COMPRESS=DEFLATE'] : []
 }

@@ -11,23 +11,24 @@ const encodings: ReadonlySet<string> = new Set(['7bit', '8bit', 'binary', 'base6
 
 /** One stored message, looked into as far as is asked. */
 export class MessageContent {
-  readonly #octets: Buffer
+  /** As stored. */
+  readonly octets: Buffer
   #part: Part | undefined
   #header: HeaderBlock | undefined
 
   /** @param octets as stored; must not change while this is in use */
   constructor(octets: Buffer) {
-    this.#octets = octets
+    this.octets = octets
   }
 
   /** The tree of parts. */
   get part(): Part {
-    this.#part ??= scanMessage(this.#octets)
+    this.#part ??= scanMessage(this.octets)
     return this.#part
   }
 
   get header(): HeaderBlock {
-    const header = this.#header ?? this.#part?.header ?? readHeader(this.#octets)
+    const header = this.#header ?? this.#part?.header ?? readHeader(this.octets)
     this.#header = header
     return header
   }
@@ -49,11 +50,11 @@ export class MessageContent {
    * when nobody can undo the encoding.
    */
   binary(numbers: readonly number[]): Buffer | undefined | 'unknown' {
-    if (numbers.length === 0) return toCrlf(this.#octets)
+    if (numbers.length === 0) return toCrlf(this.octets)
     const part = findPart(this.part, numbers)
     if (!part) return undefined
     if (!encodings.has(part.encoding)) return 'unknown'
-    const octets = this.#octets.subarray(part.bodyStart, part.bodyEnd)
+    const octets = this.octets.subarray(part.bodyStart, part.bodyEnd)
     // Lines of quoted-printable are lines of the text; those of base64 mean nothing.
     return part.encoding === 'base64'
       ? decodeTransfer(octets, 'base64')
@@ -62,14 +63,14 @@ export class MessageContent {
 
   /** Sections of the message itself need no more than the end of its header. */
   #own(section: SectionItem['section']): Buffer {
-    if (section === 'body') return this.#octets
-    const end = this.#part?.bodyStart ?? this.#header?.bodyStart ?? findBody(this.#octets)
-    return section === 'header' ? this.#octets.subarray(0, end) : this.#octets.subarray(end)
+    if (section === 'body') return this.octets
+    const end = this.#part?.bodyStart ?? this.#header?.bodyStart ?? findBody(this.octets)
+    return section === 'header' ? this.octets.subarray(0, end) : this.octets.subarray(end)
   }
 
   #inner(numbers: readonly number[], section: SectionItem['section']): Buffer | undefined {
     const found = findSection(this.part, numbers, section)
-    return found && this.#octets.subarray(found.start, found.end)
+    return found && this.octets.subarray(found.start, found.end)
   }
 }
 

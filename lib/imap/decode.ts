@@ -20,6 +20,8 @@ export class Decoder {
   readonly #pieces: Piece[]
   #piece: Piece
   #index = 0
+  /** Mailbox names are UTF-8 as they stand, not modified UTF-7 (RFC 6855 §3). */
+  utf8 = false
   #at = 0
 
   constructor(pieces: readonly [Piece, ...Piece[]]) {
@@ -64,6 +66,14 @@ export class Decoder {
   tryChar(char: string): boolean {
     if (this.#next !== char.charCodeAt(0)) return false
     this.#at++
+    return true
+  }
+
+  /** Takes exactly these characters, whatever their case. */
+  tryText(text: string): boolean {
+    const end = this.#at + text.length
+    if (this.#piece.text.toString('latin1', this.#at, end).toUpperCase() !== text) return false
+    this.#at = end
     return true
   }
 
@@ -206,14 +216,14 @@ export class Decoder {
 
   /** A mailbox name as people read it; INBOX in upper case whatever the client wrote (RFC 3501 §5.1). */
   mailbox(): string {
-    return mailboxName(this.astring('The mailbox name'))
+    return mailboxName(this.astring('The mailbox name'), this.utf8)
   }
 
   /** A pattern of LIST, in which `%` and `*` need no quotes. */
   pattern(): string {
     const octets = this.tryString() ?? Buffer.from(this.#tryRun(listChar | astringChar) ?? '', 'latin1')
     const raw = octets.toString()
-    return decodeMutf7(raw) ?? raw
+    return this.utf8 ? raw : (decodeMutf7(raw) ?? raw)
   }
 
   /** `(a b c)`, each item by `item`. */

@@ -3,10 +3,11 @@
  * kept as the octets of the answer.
  */
 import { formatInternalDate } from '../message/date.js'
+import { previewOf } from '../message/preview.js'
 import type { ImapMailbox } from './backend.js'
 import { writeStructure } from './bodystructure.js'
 import { MessageContent } from './content.js'
-import type { OctetWriter } from './encode.js'
+import { type OctetWriter, quote } from './encode.js'
 import { writeEnvelope } from './envelope.js'
 import type { BinaryItem, FetchItem, SectionItem } from './fetch-item.js'
 import { no } from './reply.js'
@@ -63,13 +64,18 @@ export class ItemWriter {
       case 'structure':
         this.#rendered(item.kind)
         return undefined
+      case 'preview':
+        this.#preview(item.lazy)
+        return undefined
       default:
         this.#simple(item.kind)
         return undefined
     }
   }
 
-  #simple(kind: Exclude<FetchItem['kind'], 'section' | 'binary' | 'envelope' | 'body' | 'structure'>): void {
+  #simple(
+    kind: Exclude<FetchItem['kind'], 'section' | 'binary' | 'envelope' | 'body' | 'structure' | 'preview'>,
+  ): void {
     const out = this.#out
     const mailbox = this.#mailbox
     const uid = this.#uid
@@ -95,6 +101,14 @@ export class ItemWriter {
       case 'savedate':
         out.text(`SAVEDATE "${formatInternalDate(present(mailbox.savedDate(uid)))}"`)
         break
+      case 'emailid':
+        out.text(`EMAILID (${present(mailbox.emailId(uid))})`)
+        break
+      case 'threadid': {
+        const id = present(mailbox.threadId(uid))
+        out.text(id === '' ? 'THREADID NIL' : `THREADID (${id})`)
+        break
+      }
       case 'size':
         out.text('RFC822.SIZE ').number(present(mailbox.size(uid)))
     }
@@ -112,6 +126,22 @@ export class ItemWriter {
     if (kind === 'envelope') writeEnvelope(out, this.#message.header)
     else writeStructure(out, this.#message.part, kind === 'structure')
     this.#mailbox.keep(this.#uid, kind, out.copyFrom(start))
+  }
+
+  /** RFC 8970. A client that cannot wait asks for what is known. */
+  #preview(lazy: boolean): void {
+    const out = this.#out.text('PREVIEW ')
+    let preview = this.#mailbox.cached(this.#uid, 'preview')
+    if (!preview && lazy) {
+      out.text('NIL')
+      return
+    }
+    if (!preview) {
+      const { octets, part } = this.#message
+      preview = Buffer.from(previewOf(octets, part))
+      this.#mailbox.keep(this.#uid, 'preview', preview)
+    }
+    out.octets(Buffer.from(quote(preview.toString())))
   }
 
   /** HEADER.FIELDS of the message itself: what a client asks of one message, it asks of all of them, and again. */

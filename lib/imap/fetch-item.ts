@@ -9,6 +9,10 @@ export type FetchItem =
   | { readonly kind: 'flags' | 'uid' | 'date' | 'size' | 'envelope' | 'body' | 'structure' }
   /** RFC 7162 §3.1.4.2, RFC 8514. */
   | { readonly kind: 'modseq' | 'savedate' }
+  /** RFC 8474. */
+  | { readonly kind: 'emailid' | 'threadid' }
+  /** RFC 8970; lazy: only if it is at hand. */
+  | { readonly kind: 'preview'; readonly lazy: boolean }
   | SectionItem
   | BinaryItem
 
@@ -60,6 +64,8 @@ const simple: Readonly<Record<string, FetchItem>> = {
   BODYSTRUCTURE: { kind: 'structure' },
   MODSEQ: { kind: 'modseq' },
   SAVEDATE: { kind: 'savedate' },
+  EMAILID: { kind: 'emailid' },
+  THREADID: { kind: 'threadid' },
   RFC822: whole('RFC822', 'body', false),
   'RFC822.HEADER': whole('RFC822.HEADER', 'header', true),
   'RFC822.TEXT': whole('RFC822.TEXT', 'text', false),
@@ -86,6 +92,7 @@ function readItem(args: Decoder, name: string): FetchItem {
   if (name === 'BODY' && args.peek !== '[') return { kind: 'body' }
   if (name === 'BODY' || name === 'BODY.PEEK') return readSection(args, name === 'BODY.PEEK')
   if (/^BINARY(\.PEEK|\.SIZE)?$/.test(name)) return readBinary(args, name)
+  if (name === 'PREVIEW') return { kind: 'preview', lazy: args.tryText(' (LAZY)') }
   const item = Object.hasOwn(simple, name) ? simple[name] : undefined
   if (!item) throw bad('There is no such thing to fetch.')
   return item
@@ -102,7 +109,7 @@ const kinds: Readonly<Record<string, SectionKind>> = {
 }
 
 /** `[1.2.HEADER.FIELDS (From To)]<0.1024>` */
-function readSection(args: Decoder, peek: boolean): SectionItem {
+export function readSection(args: Decoder, peek: boolean): SectionItem {
   args.char('[')
   const spec = args.peek === ']' ? '' : args.keyword('The section')
   const [matched, digits = '', text = ''] = sectionText.exec(spec) ?? []

@@ -13,13 +13,14 @@ export function textOf(octets: Buffer, what: string): string {
 /**
  * Modified UTF-7 (RFC 3501 §5.1.3), or plain UTF-8 from a client that writes that.
  *
+ * @param utf8 nothing is modified UTF-7: the client has enabled UTF8=ACCEPT (RFC 6855 §3)
  * @throws ImapError NO [CANNOT] for octets that are no name in either
  */
-export function mailboxName(octets: Buffer): string {
-  const eightBit = octets.some(octet => octet >= 0x80)
-  const name = eightBit ? octets.toString() : decodeMutf7(octets.toString('latin1'))
+export function mailboxName(octets: Buffer, utf8 = false): string {
+  const name =
+    utf8 || octets.some(octet => octet >= 0x80) ? octets.toString() : decodeMutf7(octets.toString('latin1'))
   if (name === undefined || name.includes('\ufffd') || /[\0-\x1f\x7f]/.test(name))
-    throw no('CANNOT', 'That is no mailbox name: write it in modified UTF-7.')
+    throw no('CANNOT', 'That is no mailbox name: write it in UTF-8 or modified UTF-7.')
   return canonicalName(name)
 }
 

@@ -22,6 +22,8 @@ export interface Program {
 /** `CHARSET utf-8 OR FROM a SUBJECT b`: all keys up to the end of the command. @throws ImapError NO [BADCHARSET] */
 export function readSearch(args: Decoder, session: Session): Program {
   if (args.tryWord('CHARSET')) {
+    // RFC 6855 §3: there is no other charset than UTF-8 then, and saying so is a mistake.
+    if (args.utf8) throw bad('After ENABLE UTF8=ACCEPT there is no CHARSET.')
     args.space()
     checkCharset(args.text('The charset'))
     args.space()
@@ -130,6 +132,9 @@ class KeyReader {
       case 'LARGER':
       case 'SMALLER':
         return { kind: name === 'LARGER' ? 'larger' : 'smaller', size: this.#number() }
+      case 'EMAILID':
+      case 'THREADID':
+        return { kind: name.toLowerCase() as 'emailid', id: this.#text() }
       case 'SAVEDATESUPPORTED':
         return { kind: 'all' }
       case 'MODSEQ':

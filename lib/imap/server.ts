@@ -7,12 +7,14 @@ import type { Answer, Call, Command } from './command.js'
 import { append } from './commands/append.js'
 import { authenticate, login } from './commands/authenticate.js'
 import { check, close, expunge, unselect } from './commands/close.js'
+import { compress } from './commands/compress.js'
 import { copy, move } from './commands/copy.js'
 import { fetch } from './commands/fetch.js'
 import { capability, enable, id, logout, namespace, noop, starttls } from './commands/general.js'
 import { idle } from './commands/idle.js'
 import { list, lsub, xlist } from './commands/list.js'
 import { create, deleteMailbox, rename, subscribe, unsubscribe } from './commands/mailboxes.js'
+import { replace } from './commands/replace.js'
 import { search } from './commands/search.js'
 import { examine, select } from './commands/select.js'
 import { status } from './commands/status.js'
@@ -50,6 +52,7 @@ const commands: Readonly<Record<string, Command>> = {
   APPEND: { states: after, run: append, streams: true }, // §6.3.11, RFC 4315
   NAMESPACE: { states: after, run: namespace }, // RFC 2342
   IDLE: { states: after, run: idle }, // RFC 2177
+  COMPRESS: { states: after, run: compress }, // RFC 4978
   CHECK: { states: selected, run: check }, // RFC 3501 §6.4.1
   CLOSE: { states: selected, run: close }, // §6.4.2
   UNSELECT: { states: selected, run: unselect }, // RFC 3691
@@ -65,6 +68,8 @@ const commands: Readonly<Record<string, Command>> = {
   'UID COPY': { states: selected, run: copy },
   MOVE: { states: selected, run: move }, // RFC 6851
   'UID MOVE': { states: selected, run: move },
+  REPLACE: { states: selected, run: replace, streams: true }, // RFC 8508
+  'UID REPLACE': { states: selected, run: replace, streams: true },
 }
 
 /** So many mistakes without one command that works are no mail client's. */
@@ -121,7 +126,9 @@ class Server {
   async #begin(): Promise<Decoder | undefined> {
     for (;;)
       try {
-        return await this.#session.reader.begin()
+        const args = await this.#session.reader.begin()
+        if (args) args.utf8 = this.#session.utf8
+        return args
       } catch (error) {
         if (!(error instanceof LineTooLong)) throw error
         this.#session.untagged('BAD The line is too long.')

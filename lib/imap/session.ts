@@ -6,6 +6,7 @@ import type { Connection } from '../wire/line.js'
 import type { TlsMode } from '../wire/listener.js'
 import type { Identity } from '../wire/tls.js'
 import type { ImapAccount, ImapBackend, ImapMailbox } from './backend.js'
+import { mailboxText } from './encode.js'
 import { CommandReader, type Limits } from './reader.js'
 import { bad, oneLine } from './reply.js'
 
@@ -50,6 +51,8 @@ export class Session {
   keywordsTold = 0
   /** The result of the last SEARCH RETURN (SAVE), UIDs in order: what `$` stands for (RFC 5182). */
   saved: readonly number[] = []
+  /** Whether what lies below the compression is TLS; undefined without compression (RFC 4978). */
+  compressedOver: 'tls' | 'plain' | undefined
   /** In IDLE, where goodbye may be said at any moment. */
   idling = false
   /** The large section that was fetched in part last; its next part is likely to be asked for next. */
@@ -63,6 +66,7 @@ export class Session {
   }
 
   get encrypted(): boolean {
+    if (this.compressedOver !== undefined) return this.compressedOver === 'tls'
     return this.connection.socket instanceof TLSSocket
   }
 
@@ -89,6 +93,16 @@ export class Session {
   /** Whether VANISHED is told in the place of EXPUNGE (RFC 7162 §3.2). */
   get qresync(): boolean {
     return this.enabled.has('QRESYNC')
+  }
+
+  /** Whether names and strings are UTF-8 as they stand (RFC 6855). */
+  get utf8(): boolean {
+    return this.enabled.has('UTF8=ACCEPT')
+  }
+
+  /** A mailbox name as this client reads it. */
+  nameText(name: string): string {
+    return mailboxText(name, this.utf8)
   }
 
   /** A command was given that only a client knows which knows CONDSTORE: from now on it is told of every MODSEQ. */

@@ -6,6 +6,7 @@ import { Flag, systemFlags } from '../message/flags.js'
 import type { SearchKey } from '../message/query.js'
 import { Pacer } from '../sys/pacer.js'
 import { expunge, type FlagChange, type StoreOptions, type StoreResult, store } from './change.js'
+import { emailIdOf, threadIdOf } from './identity.js'
 import { dateOf, readMessage, savedDateOf, sizeOf, storedSizeOf } from './message.js'
 import { search } from './search.js'
 import type { State } from './state.js'
@@ -192,6 +193,16 @@ export class Mailbox {
   /** When the message came into this mailbox, in milliseconds since 1970 (RFC 8514 SAVEDATE); undefined when it is gone. */
   savedDate(uid: number): number | undefined {
     return savedDateOf(this.#state, uid)
+  }
+
+  /** See {@link emailIdOf}. */
+  emailId(uid: number): string | undefined {
+    return emailIdOf(this.#state, uid)
+  }
+
+  /** See {@link threadIdOf}. */
+  threadId(uid: number): string | undefined {
+    return threadIdOf(this.#state, uid)
   }
 
   /** Something rendered that was kept; undefined when it was not. The octets are not to be changed. */

@@ -8,6 +8,7 @@ import { decodeWords } from '../message/words.js'
 import { Pacer } from '../sys/pacer.js'
 import { Candidate, known, Vanished } from './candidate.js'
 import { fieldText } from './digest.js'
+import { emailIdOf, threadIdOf } from './identity.js'
 import { dateOf, savedDateOf, sizeOf } from './message.js'
 import type { State } from './state.js'
 import type { View } from './view.js'
@@ -84,6 +85,10 @@ function compile(key: SearchKey, context: Context): Test {
     case 'body':
     case 'text':
       return compileText(key)
+    case 'emailid':
+      return { cost: 4, fits: ({ uid }) => known(emailIdOf(context.state, uid)) === key.id }
+    case 'threadid':
+      return { cost: 3, fits: ({ uid }) => known(threadIdOf(context.state, uid)) === key.id }
     default:
       return compileColumn(key, context)
   }
@@ -178,7 +183,6 @@ function compileColumn(key: SearchKey, { now, state }: Context): Test {
         date => date >= key.day * dayMs && date < (key.day + 1) * dayMs,
       )
     default:
-      // EMAILID and THREADID (RFC 8474): no message has any yet.
       return { cost: 0, fits: () => false }
   }
 

@@ -45,6 +45,10 @@ export class SelectedMailbox implements ImapMailbox {
     return this.#mailbox.highestModseq
   }
 
+  get mailboxId(): string {
+    return this.#mailbox.guid
+  }
+
   get keywords(): readonly string[] {
     if (this.#view.takeKeywordNews()) this.#keywords = keywordsOf(this.#mailbox)
     return this.#keywords
@@ -91,6 +95,14 @@ export class SelectedMailbox implements ImapMailbox {
     return this.#mailbox.savedDate(uid)
   }
 
+  emailId(uid: number): string | undefined {
+    return this.#mailbox.emailId(uid)
+  }
+
+  threadId(uid: number): string | undefined {
+    return this.#mailbox.threadId(uid)
+  }
+
   read(uid: number): Buffer | undefined {
     return this.#mailbox.read(uid)
   }
@@ -127,6 +139,10 @@ export class SelectedMailbox implements ImapMailbox {
     } finally {
       target.close()
     }
+  }
+
+  async remove(uids: readonly number[]): Promise<void> {
+    await this.#alive(() => this.#mailbox.remove(uids))
   }
 
   async expunge(uids: Ranges | undefined): Promise<void> {

@@ -108,8 +108,11 @@ class StoredAccount implements ImapAccount {
     await this.#account.unsubscribe(name)
   }
 
-  create(name: string): Promise<void> {
-    return answering(() => this.#account.create(name))
+  create(name: string): Promise<{ mailboxId: string }> {
+    return answering(async () => {
+      await this.#account.create(name)
+      return { mailboxId: (await this.#account.status(name)).guid }
+    })
   }
 
   delete(name: string): Promise<void> {
@@ -122,7 +125,7 @@ class StoredAccount implements ImapAccount {
 
   async status(name: string): Promise<ImapStatus> {
     const status = await answering(() => this.#account.status(name))
-    return { ...status, size: () => this.#sizeOf(name) }
+    return { ...status, mailboxId: status.guid, size: () => this.#sizeOf(name) }
   }
 
   async #sizeOf(name: string): Promise<number> {

@@ -41,6 +41,9 @@ const content: ReadonlySet<FetchItem['kind']> = new Set([
   'structure',
   'section',
   'binary',
+  'emailid',
+  'threadid',
+  'preview',
 ])
 
 /** UID FETCH answers with UIDs whether they were asked for or not (RFC 3501 §6.4.8), CHANGEDSINCE with MODSEQs. */

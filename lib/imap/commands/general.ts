@@ -48,7 +48,7 @@ export async function starttls(session: Session, args: Decoder): Promise<Answer>
 }
 
 /** What can be enabled; other names are passed over without a word (RFC 5161 §3.1). */
-const enableable: ReadonlySet<string> = new Set(['CONDSTORE', 'QRESYNC'])
+const enableable: ReadonlySet<string> = new Set(['CONDSTORE', 'QRESYNC', 'UTF8=ACCEPT'])
 
 export async function enable(session: Session, args: Decoder): Promise<void> {
   const names: string[] = []
@@ -58,7 +58,7 @@ export async function enable(session: Session, args: Decoder): Promise<void> {
   args.end()
   const added = names.filter(name => enableable.has(name) && !session.enabled.has(name))
   session.untagged(`ENABLED${added.map(name => ` ${name}`).join('')}`)
-  if (added.length > 0) session.useCondstore()
+  if (added.some(name => name !== 'UTF8=ACCEPT')) session.useCondstore()
   for (const name of added) session.enabled.add(name)
 }
 

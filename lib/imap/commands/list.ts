@@ -1,6 +1,5 @@
 /** LIST in its old and its extended form, LSUB, XLIST (RFC 3501 §6.3.8–9, RFC 5258, RFC 5819, RFC 6154). */
 import type { Decoder } from '../decode.js'
-import { mailboxText } from '../encode.js'
 import {
   type ListEntry,
   type ListRequest,
@@ -66,7 +65,7 @@ function readReturn(args: Decoder): { subscribed: boolean; status: string[] } {
 
 /** A reference is put before the pattern as it stands. */
 function readReference(args: Decoder): string {
-  return mailboxName(args.astring('The reference'))
+  return mailboxName(args.astring('The reference'), args.utf8)
 }
 
 function tellRoot(session: Session, verb: string): void {
@@ -77,14 +76,14 @@ async function tellList(session: Session, status: readonly string[], request: Li
   const { mail } = session
   const subscriptions = await mail.subscriptions()
   for (const entry of listEntries(await mail.folders(), subscriptions, request)) {
-    session.untagged(`LIST ${entryText(entry.name, entry.attributes)}${childInfo(entry)}`)
+    session.untagged(`LIST ${entryText(session, entry.name, entry.attributes)}${childInfo(entry)}`)
     // RFC 5819 §2: a mailbox that cannot be looked at has no STATUS, and that is no error.
     if (status.length > 0 && entry.selectable) await tellStatus(session, entry.name, status).catch(() => {})
   }
 }
 
-function entryText(name: string, attributes: readonly string[]): string {
-  return `(${attributes.join(' ')}) "${separator}" ${mailboxText(name)}`
+function entryText(session: Session, name: string, attributes: readonly string[]): string {
+  return `(${attributes.join(' ')}) "${separator}" ${session.nameText(name)}`
 }
 
 function childInfo({ childInfo: met }: ListEntry): string {
@@ -95,7 +94,7 @@ export async function lsub(session: Session, args: Decoder): Promise<void> {
   const pattern = readPlain(args)
   if (pattern === '') return tellRoot(session, 'LSUB')
   for (const { name, attributes } of subscribedEntries(await session.mail.subscriptions(), pattern))
-    session.untagged(`LSUB ${entryText(name, attributes)}`)
+    session.untagged(`LSUB ${entryText(session, name, attributes)}`)
 }
 
 /** What RFC 6154's attributes were called in XLIST. */
@@ -112,7 +111,7 @@ export async function xlist(session: Session, args: Decoder): Promise<void> {
   const folders = await session.mail.folders()
   for (const { name, attributes } of listEntries(folders, [], { ...request, patterns: [pattern] })) {
     const named = attributes.map(attribute => oldNames[attribute] ?? attribute)
-    session.untagged(`XLIST ${entryText(name, name === 'INBOX' ? [...named, '\\Inbox'] : named)}`)
+    session.untagged(`XLIST ${entryText(session, name, name === 'INBOX' ? [...named, '\\Inbox'] : named)}`)
   }
 }
 

@@ -1,14 +1,16 @@
 /** What changes the list of mailboxes: CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 3501 §6.3.3–7). */
+import type { Answer } from '../command.js'
 import type { Decoder } from '../decode.js'
 import { bad, no } from '../reply.js'
 import type { Session } from '../session.js'
 
 /** `CREATE a.b.` announces children; nothing has to be prepared for them. */
-export async function create(session: Session, args: Decoder): Promise<void> {
+export async function create(session: Session, args: Decoder): Promise<Answer> {
   args.space()
   const name = args.mailbox()
   args.end()
-  await session.mail.create(name.endsWith('.') ? name.slice(0, -1) : name)
+  const { mailboxId } = await session.mail.create(name.endsWith('.') ? name.slice(0, -1) : name)
+  return { code: `MAILBOXID (${mailboxId})` }
 }
 
 export async function deleteMailbox(session: Session, args: Decoder): Promise<void> {

@@ -43,6 +43,7 @@ function describe(session: Session, mailbox: ImapMailbox): void {
   if (mailbox.firstUnseen > 0) session.note(`UNSEEN ${mailbox.firstUnseen}`, 'The first message not seen.')
   session.note(`UIDVALIDITY ${mailbox.uidValidity}`, 'UIDs are good as long as this is the same.')
   session.note(`UIDNEXT ${mailbox.uidNext}`, 'The next UID is at least this.')
+  session.note(`MAILBOXID (${mailbox.mailboxId})`, 'The mailbox keeps this.')
   session.note(`HIGHESTMODSEQ ${mailbox.highestModseq}`, 'No change has a higher MODSEQ.')
 }
 

@@ -1,11 +1,10 @@
 /** STATUS (RFC 3501 §6.3.10). */
 import type { ImapStatus } from '../backend.js'
 import type { Decoder } from '../decode.js'
-import { mailboxText } from '../encode.js'
 import { bad } from '../reply.js'
 import type { Session } from '../session.js'
 
-type Item = (status: ImapStatus, session: Session) => number | Promise<number>
+type Item = (status: ImapStatus, session: Session) => number | string | Promise<number>
 const items: Readonly<Record<string, Item>> = {
   MESSAGES: status => status.messages,
   RECENT: status => status.recent,
@@ -15,6 +14,7 @@ const items: Readonly<Record<string, Item>> = {
   HIGHESTMODSEQ: status => status.highestModseq, // RFC 7162 §3.1.7
   SIZE: status => status.size(), // RFC 8438
   DELETED: status => status.deleted, // RFC 9051 §6.3.11
+  MAILBOXID: status => `(${status.mailboxId})`, // RFC 8474 §4.3
   APPENDLIMIT: (_, session) => session.options.appendLimit, // RFC 7889
 }
 
@@ -41,5 +41,5 @@ export async function tellStatus(session: Session, name: string, asked: readonly
   const parts: string[] = []
   for (const item of asked) parts.push(`${item} ${await items[item]?.(status, session)}`)
   if (asked.includes('HIGHESTMODSEQ')) session.useCondstore()
-  session.untagged(`STATUS ${mailboxText(name)} (${parts.join(' ')})`)
+  session.untagged(`STATUS ${session.nameText(name)} (${parts.join(' ')})`)
 }
