@@ -4,7 +4,7 @@
  * the client reads (NONEXISTENT, ALREADYEXISTS, OVERQUOTA …); a TemporaryError becomes NO [UNAVAILABLE]. Names are
  * Unicode with "." between levels.
  */
-import type { SearchKey } from '../message/query.js'
+import type { SearchKey, SortKey } from '../message/query.js'
 import type { Verifier } from '../wire/sasl.js'
 import type { Ranges } from './set.js'
 
@@ -181,6 +181,8 @@ export interface ImapMailbox {
   expunge(uids: Ranges | undefined): Promise<void>
   /** @returns UIDs of this session's messages, ascending */
   search(key: SearchKey): Promise<readonly number[]>
+  /** @returns UIDs of this session's messages in this order; those that are equal by sequence number (RFC 5256 §3) */
+  sort(key: SearchKey, order: readonly SortKey[]): Promise<readonly number[]>
 
   /** UIDs that were expunged after a MODSEQ, ascending; undefined when that is too long ago to say. */
   goneSince(modseq: number): readonly number[] | undefined

@@ -7,6 +7,7 @@ const afterLogin = [
   ...['UIDPLUS', 'MOVE', 'UNSELECT', 'MULTIAPPEND', 'BINARY', 'CONDSTORE', 'QRESYNC'],
   ...['ESEARCH', 'SEARCHRES', 'PARTIAL', 'WITHIN', 'SAVEDATE'],
   ...['OBJECTID', 'PREVIEW', 'REPLACE', 'CATENATE', 'UTF8=ACCEPT'],
+  ...['SORT', 'SORT=DISPLAY', 'ESORT'],
 ]
 
 /** Where a password would cross the wire in the clear, no mechanism is offered (RFC 3501 §6.2.3). */

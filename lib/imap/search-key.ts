@@ -31,6 +31,13 @@ export function readSearch(args: Decoder, session: Session): Program {
   return readKeys(args, session)
 }
 
+/** `utf-8 OR FROM a SUBJECT b`: the charset is never left out by SORT and THREAD (RFC 5256 §5). */
+export function readCriteria(args: Decoder, session: Session): Program {
+  checkCharset(args.text('The charset'))
+  args.space()
+  return readKeys(args, session)
+}
+
 /** US-ASCII is a part of UTF-8, and clients that say nothing send UTF-8. */
 export function checkCharset(name: string): void {
   if (!/^(us-ascii|utf-8)$/i.test(name)) throw no('BADCHARSET (US-ASCII UTF-8)', 'Search in UTF-8.')

@@ -76,18 +76,12 @@ function partsOf(wanted: Wanted, numbers: readonly number[]): string[] {
   if (wanted.min && some) parts.push(`MIN ${numbers[0]}`)
   if (wanted.max && some) parts.push(`MAX ${numbers[numbers.length - 1]}`)
   if (wanted.count) parts.push(`COUNT ${numbers.length}`)
-  if (wanted.all && some) parts.push(`ALL ${inOrder(numbers)}`)
+  if (wanted.all && some) parts.push(`ALL ${formatSet(numbers)}`)
   if (wanted.partial) {
     const page = numbers.slice(...partialOf(numbers.length, wanted.partial))
-    parts.push(`PARTIAL (${wanted.partial.text} ${page.length > 0 ? inOrder(page) : 'NIL'})`)
+    parts.push(`PARTIAL (${wanted.partial.text} ${page.length > 0 ? formatSet(page) : 'NIL'})`)
   }
   return parts
-}
-
-/** A set is short where numbers ascend; a sorted result keeps its order (RFC 5267 §3). */
-function inOrder(numbers: readonly number[]): string {
-  const ascends = numbers.every((number, at) => at === 0 || number > (numbers[at - 1] as number))
-  return ascends ? formatSet(numbers) : numbers.join(',')
 }
 
 /** What of the result counts for SAVE and for MODSEQ: only the ends, where only they were asked for (RFC 5182 §2.1). */

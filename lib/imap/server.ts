@@ -17,6 +17,7 @@ import { create, deleteMailbox, rename, subscribe, unsubscribe } from './command
 import { replace } from './commands/replace.js'
 import { search } from './commands/search.js'
 import { examine, select } from './commands/select.js'
+import { sort } from './commands/sort.js'
 import { status } from './commands/status.js'
 import { store } from './commands/store.js'
 import type { Decoder } from './decode.js'
@@ -60,6 +61,8 @@ const commands: Readonly<Record<string, Command>> = {
   'UID EXPUNGE': { states: selected, run: expunge }, // RFC 4315 §2.1
   SEARCH: { states: selected, run: search, keepsNumbers: true }, // RFC 3501 §6.4.4
   'UID SEARCH': { states: selected, run: search },
+  SORT: { states: selected, run: sort, keepsNumbers: true }, // RFC 5256 §3
+  'UID SORT': { states: selected, run: sort },
   FETCH: { states: selected, run: fetch, keepsNumbers: true }, // §6.4.5
   'UID FETCH': { states: selected, run: fetch },
   STORE: { states: selected, run: store, keepsNumbers: true }, // §6.4.6

@@ -99,7 +99,7 @@ export function countOf(ranges: Ranges): number {
   return count
 }
 
-/** The ranges that hold exactly these numbers. @param numbers strictly ascending */
+/** The ranges that hold exactly these numbers, in their order: only what goes up one by one is put together. */
 export function rangesOf(numbers: Iterable<number>): Ranges {
   const ranges: [number, number][] = []
   let current: [number, number] | undefined
@@ -121,7 +121,7 @@ export function formatRanges(ranges: Ranges): string {
   return text
 }
 
-/** Writes numbers as a set. @param numbers strictly ascending */
+/** Writes numbers as a set that keeps their order (RFC 5267 §3.2): `5,1:3`. */
 export function formatSet(numbers: Iterable<number>): string {
   return formatRanges(rangesOf(numbers))
 }

@@ -3,12 +3,13 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Delivery } from '../maildir/maildir.js'
 import { watchMaildir } from '../maildir/watch.js'
 import { Flag, systemFlags } from '../message/flags.js'
-import type { SearchKey } from '../message/query.js'
+import type { SearchKey, SortKey } from '../message/query.js'
 import { Pacer } from '../sys/pacer.js'
 import { expunge, type FlagChange, type StoreOptions, type StoreResult, store } from './change.js'
 import { emailIdOf, threadIdOf } from './identity.js'
 import { dateOf, readMessage, savedDateOf, sizeOf, storedSizeOf } from './message.js'
 import { search } from './search.js'
+import { sort } from './sort.js'
 import type { State } from './state.js'
 import { needsSync, synchronise, synchroniseOnce } from './sync.js'
 import { type Appending, append, copy, move, type Transfer } from './transfer.js'
@@ -222,6 +223,15 @@ export class Mailbox {
    */
   search(key: SearchKey, view: View): Promise<number[]> {
     return search(this.#state, key, view, this.#state.clock())
+  }
+
+  /**
+   * The messages of a session that a query fits, in order (RFC 5256 §3).
+   *
+   * @returns UIDs
+   */
+  sort(key: SearchKey, order: readonly SortKey[], view: View): Promise<number[]> {
+    return sort(this.#state, key, order, view, this.#state.clock())
   }
 
   /** Octets of all messages on the wire (RFC 8438 STATUS=SIZE). */

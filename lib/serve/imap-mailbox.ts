@@ -7,7 +7,7 @@ import { MailboxGone } from '../mailbox/state.js'
 import type { Transfer } from '../mailbox/transfer.js'
 import type { View } from '../mailbox/view.js'
 import { Flag } from '../message/flags.js'
-import type { SearchKey } from '../message/query.js'
+import type { SearchKey, SortKey } from '../message/query.js'
 
 /** Opens a mailbox to copy to. @throws ImapError NO [TRYCREATE] */
 export type OpenTarget = (name: string) => Promise<Mailbox>
@@ -152,6 +152,10 @@ export class SelectedMailbox implements ImapMailbox {
 
   search(key: SearchKey): Promise<readonly number[]> {
     return this.#mailbox.search(key, this.#view)
+  }
+
+  sort(key: SearchKey, order: readonly SortKey[]): Promise<readonly number[]> {
+    return this.#mailbox.sort(key, order, this.#view)
   }
 
   async sync(options: { readonly expunge: boolean }): Promise<readonly ImapUpdate[]> {

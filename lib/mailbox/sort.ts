@@ -1,0 +1,170 @@
+/**
+ * SORT (RFC 5256 §3, RFC 5957). What messages are ordered by are whole numbers: seconds, octets, the rank of a text
+ * among all texts. So they are sorted digit by digit, the last criterion first, which keeps what is equal in its
+ * order and takes time in proportion to the messages.
+ */
+import type { SearchKey, SortKey } from '../message/query.js'
+import { Pacer } from '../sys/pacer.js'
+import { type Columns, columnsOf, type Progress } from './columns.js'
+import { dateOf, sizeOf } from './message.js'
+import { search } from './search.js'
+import type { State } from './state.js'
+import type { View } from './view.js'
+
+/** Bits of a digit: what is counted fits the nearest cache of a processor. */
+const digitBits = 11
+const digits = 1 << digitBits
+
+/**
+ * The messages of a session that a query fits, in order; what is equal is ordered by sequence number.
+ *
+ * @param now milliseconds since 1970, for OLDER and YOUNGER
+ * @returns UIDs
+ */
+export async function sort(
+  state: State,
+  key: SearchKey,
+  order: readonly SortKey[],
+  view: View,
+  now: number,
+  progress?: Progress,
+): Promise<number[]> {
+  const uids = key.kind === 'all' ? view.uids : await search(state, key, view, now)
+  return sortUids(state, uids, order, view, progress)
+}
+
+/** Orders messages of a session. @param uids ascending. @returns those of them that are there */
+export async function sortUids(
+  state: State,
+  uids: ArrayLike<number>,
+  order: readonly SortKey[],
+  view: View,
+  progress?: Progress,
+): Promise<number[]> {
+  const columns = columnsOf(state, view.uids)
+  const pacer = new Pacer()
+  let rows = columns.rowsOf(uids)
+  if (order.some(({ field }) => field !== 'arrival' && field !== 'size'))
+    rows = await columns.fill(state, rows, pacer, progress)
+  let permutation = new Uint32Array(rows.length)
+  for (let i = 0; i < rows.length; i++) permutation[i] = i
+  for (const { field, reverse } of order.toReversed()) {
+    const values = await valuesOf(state, columns, rows, field, pacer)
+    permutation = await ordered(permutation, values, reverse, pacer)
+  }
+  const sorted: number[] = []
+  for (const position of permutation) {
+    const uid = columns.uids[rows[position]!]!
+    if (state.table.find(uid) >= 0) sorted.push(uid)
+    if (pacer.isDue) await pacer.rest()
+  }
+  return sorted
+}
+
+/** What the rows are compared by, by their position in `rows`: whole numbers. */
+async function valuesOf(
+  state: State,
+  columns: Columns,
+  rows: Uint32Array,
+  field: SortKey['field'],
+  pacer: Pacer,
+): Promise<Float64Array> {
+  switch (field) {
+    case 'arrival':
+      return numbersOf(rows, row => arrivalOf(state, columns.uids[row]!), pacer)
+    case 'size':
+      return numbersOf(rows, row => sizeOf(state, columns.uids[row]!) ?? 0, pacer)
+    case 'date':
+      return sentDates(state, columns, rows, pacer)
+    default: {
+      const ranks = await columns.ranksOf(field, pacer)
+      const texts = columns.textsOf(field)
+      const values = new Float64Array(rows.length)
+      for (let i = 0; i < rows.length; i++) values[i] = ranks[texts[rows[i]!]!]!
+      return values
+    }
+  }
+}
+
+/** Sent dates of rows, in seconds: the internal date where there is none (RFC 5256 §2.2). */
+export function sentDates(
+  state: State,
+  columns: Columns,
+  rows: Uint32Array,
+  pacer: Pacer,
+): Promise<Float64Array> {
+  return numbersOf(
+    rows,
+    row => {
+      const sent = columns.sent[row]!
+      return Number.isNaN(sent) ? arrivalOf(state, columns.uids[row]!) : sent
+    },
+    pacer,
+  )
+}
+
+function arrivalOf(state: State, uid: number): number {
+  return Math.floor((dateOf(state, uid) ?? 0) / 1000)
+}
+
+async function numbersOf(
+  rows: Uint32Array,
+  number: (row: number) => number,
+  pacer: Pacer,
+): Promise<Float64Array> {
+  const values = new Float64Array(rows.length)
+  for (let i = 0; i < rows.length; i++) {
+    values[i] = number(rows[i]!)
+    // Some of them must be looked up on disk.
+    if ((i & 15) === 0 && pacer.isOver) await pacer.rest()
+  }
+  return values
+}
+
+/**
+ * Sorts positions by their values; equal ones stay in order.
+ *
+ * @param values whole numbers, by position
+ * @param reverse the largest first
+ */
+export async function ordered(
+  positions: Uint32Array<ArrayBuffer>,
+  values: Float64Array,
+  reverse: boolean,
+  pacer: Pacer,
+): Promise<Uint32Array<ArrayBuffer>> {
+  let least = Number.POSITIVE_INFINITY
+  let most = Number.NEGATIVE_INFINITY
+  let isOrdered = true
+  let previous = reverse ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY
+  for (const position of positions) {
+    const value = values[position]!
+    if (value < least) least = value
+    if (value > most) most = value
+    isOrdered &&= reverse ? value <= previous : value >= previous
+    previous = value
+  }
+  if (isOrdered) return positions
+  let from = positions
+  for (let unit = 1; unit <= most - least; unit *= digits) {
+    from = byDigit(from, position => {
+      const above = reverse ? most - values[position]! : values[position]! - least
+      return unit === 1 && most - least < 2 ** 31 ? above & (digits - 1) : Math.floor(above / unit) % digits
+    })
+    if (pacer.isOver) await pacer.rest()
+  }
+  return from
+}
+
+/** One pass of a radix sort. */
+function byDigit(
+  positions: Uint32Array<ArrayBuffer>,
+  digitOf: (position: number) => number,
+): Uint32Array<ArrayBuffer> {
+  const starts = new Uint32Array(digits + 1)
+  for (const position of positions) starts[digitOf(position) + 1]!++
+  for (let digit = 0; digit < digits; digit++) starts[digit + 1]! += starts[digit]!
+  const sorted = new Uint32Array(positions.length)
+  for (const position of positions) sorted[starts[digitOf(position)]!++] = position
+  return sorted
+}
