@@ -16,6 +16,7 @@ import { type Command, command } from './options.js'
 import { Parts } from './parts.js'
 import type { Running, Service } from './service.js'
 import { untilSignal } from './signals.js'
+import { Telemetry } from './telemetry.js'
 
 export interface DaemonOptions {
   readonly services: readonly Service[]
@@ -45,6 +46,7 @@ export class Daemon {
   readonly #activated: boolean
   readonly parts: Parts
   readonly log: Log
+  readonly #telemetry: Telemetry
   #watch: Watch | undefined
   #watched: readonly string[] = []
   #idle: NodeJS.Timeout | undefined
@@ -53,8 +55,9 @@ export class Daemon {
   /** Called when there has been no connection for as long as the configuration's idle_exit says. */
   onIdleExit: () => void = () => {}
 
-  private constructor(options: DaemonOptions, parts: Parts) {
+  private constructor(options: DaemonOptions, parts: Parts, telemetry: Telemetry) {
     this.#options = options
+    this.#telemetry = telemetry
     this.#activated = (options.sockets?.size ?? 0) > 0
     this.parts = parts
     this.log = parts.log
@@ -67,14 +70,18 @@ export class Daemon {
    */
   static async start(options: DaemonOptions): Promise<Daemon> {
     const config = await loadConfig(options.file)
-    const log = new Log({ level: config.log.level, ...options.log })
+    const telemetry = new Telemetry()
+    await telemetry.count(config)
+    const log = new Log({ level: config.log.level, ...options.log, observe: telemetry.observe })
     for (const key of unservedKeys(config))
       log.warning('key-without-effect', { key, reason: 'this version does not serve it yet' })
-    const daemon = new Daemon(options, await Parts.open(config, log, needsTls(config, options.services)))
+    const parts = await Parts.open(config, log, needsTls(config, options.services))
+    const daemon = new Daemon(options, parts, telemetry)
     try {
       const sockets = options.sockets ?? new Map()
       for (const service of options.services) await daemon.#start(service, sockets)
       for (const name of unclaimed(sockets)) log.warning('socket-unused', { socket: name })
+      await telemetry.open({ parts, name: nameOf(options.services), log, end: daemon.#end.bind(daemon) })
       if (options.watch ?? true) await daemon.#follow()
       daemon.#restartIdleClock()
     } catch (error) {
@@ -89,6 +96,11 @@ export class Daemon {
     return this.#members.find(member => member.service.name === name)?.doors?.ports ?? []
   }
 
+  /** The port where metrics are served; undefined where they are not, or by another process. */
+  get metricsPort(): number | undefined {
+    return this.#telemetry.port
+  }
+
   /** Reads the configuration and the certificate again. What is broken is logged, and all goes on as it was. */
   reload(): Promise<void> {
     this.#reloading = this.#reloading.then(() => this.#reload())
@@ -99,6 +111,7 @@ export class Daemon {
   async stop(wait = grace): Promise<void> {
     this.#stopped = true
     clearTimeout(this.#idle)
+    await this.#telemetry.close()
     // A reload that hangs must not keep the process.
     await Promise.race([this.#reloading, delay(Math.max(wait, 1_000), undefined, { ref: false })])
     await this.#watch?.close()
@@ -136,8 +149,15 @@ export class Daemon {
       } catch (error) {
         log.error('reload-failed', { reason: describe(error) })
       }
+    await this.#telemetry.reload()
     this.log.info('reloaded', { file: this.#options.file })
     if (this.#watch) await this.#follow()
+  }
+
+  /** Ends one session of ours. */
+  async #end(session: string, patience: number): Promise<boolean> {
+    const ended = this.#members.map(({ doors }) => doors?.end(session, patience) ?? false)
+    return (await Promise.all(ended)).includes(true)
   }
 
   /** Watches the files as the configuration names them now; a watch that fits goes on, so that it misses nothing. */
@@ -167,6 +187,11 @@ export class Daemon {
   get #connections(): number {
     return this.#members.reduce((sum, { doors }) => sum + (doors?.connections ?? 0), 0)
   }
+}
+
+/** What the process is called among those of its configuration. */
+function nameOf([only, ...others]: readonly Service[]): string {
+  return only && others.length === 0 ? only.name : 'suite'
 }
 
 function needsTls(config: Config, services: readonly Service[]): boolean {

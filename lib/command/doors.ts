@@ -76,6 +76,12 @@ export class Doors {
     return sum
   }
 
+  /** Ends one session. @param grace how long it may take, in milliseconds @returns whether it is one of ours */
+  async end(session: string, grace: number): Promise<boolean> {
+    const ended = [...this.#open.values()].map(({ listener }) => listener.end(session, grace))
+    return (await Promise.all(ended)).includes(true)
+  }
+
   /** The port of each listener, in the order of the configuration: for tests that listen on port 0. */
   get ports(): number[] {
     return [...this.#open.values()].map(({ listener }) => listener.port)

@@ -2,6 +2,7 @@
 import { Users } from '../auth/users.js'
 import { type Config, loadConfig } from '../config/load.js'
 import type { FetchAccount } from '../fetch/fetch.js'
+import { outcomePath } from '../fetch/outcome.js'
 import { exits, MailError } from '../sys/error.js'
 import { Log } from '../sys/log.js'
 import { becomeOwnerOf } from '../sys/privileges.js'
@@ -10,6 +11,8 @@ import { type AccountConfig, accountOf } from './fetch-settings.js'
 export interface Chosen {
   readonly account: FetchAccount
   readonly settings: AccountConfig
+  /** Where it is noted how the last run went. */
+  readonly outcome: string
 }
 
 export interface Accounts {
@@ -52,7 +55,8 @@ export async function openAccounts(file: string, names: readonly string[]): Prom
           exit: exits.config,
         },
       )
-    return { account: accountOf(name, settings, user), settings, user }
+    const account = accountOf(name, settings, user)
+    return { account, settings, user, outcome: outcomePath(user.home, name) }
   })
   await users.close()
   const [first] = chosen

@@ -10,6 +10,7 @@ import { type Accounts, type Chosen, openAccounts } from './fetch-accounts.js'
 import { auditCommand } from './fetch-audit.js'
 import { delivererFor } from './fetch-deliver.js'
 import { importCommand } from './fetch-import.js'
+import { noted, noteResult } from './fetch-outcome.js'
 import { objects, progressLine, summary } from './fetch-print.js'
 import { type Command, command } from './options.js'
 import { progress } from './progress.js'
@@ -61,7 +62,11 @@ export const fetch: Command = {
           ...(deliver === 'sieve' && { deliver: await delivererFor(into, accounts.config, accounts.log) }),
         }
         if (list) return listFolders(chosen, full, values.json)
-        return watch ? watchOne(chosen, full, accounts.log) : fetchOne(chosen, full, values)
+        if (dry) return fetchOne(chosen, full, values)
+        const { log } = accounts
+        return noted(chosen, log, () => {
+          return watch ? watchOne(chosen, full, log) : fetchOne(chosen, full, values, log)
+        })
       }
       const status = watch ? await together(accounts, run) : await oneByOne(accounts, run)
       proof?.end()
@@ -112,7 +117,8 @@ function advise({ account }: Chosen): void {
   if (provider) process.stderr.write(`${adviceFor(provider, LC_ALL || LC_MESSAGES || LANG || '')}\n`)
 }
 
-async function fetchOne({ account, settings }: Chosen, options: FetchOptions, flags: Flags): Promise<number> {
+async function fetchOne(chosen: Chosen, options: FetchOptions, flags: Flags, log?: Log): Promise<number> {
+  const { account, settings } = chosen
   const line = await progress()
   const began = performance.now()
   try {
@@ -121,6 +127,7 @@ async function fetchOne({ account, settings }: Chosen, options: FetchOptions, fl
       progress: now => line.step(progressLine(account.name, now, performance.now() - began)),
     })
     line.end()
+    if (log) await noteResult(chosen, log, result)
     const text = flags.json
       ? [...objects(result)].map(each => JSON.stringify(each))
       : [summary(result, flags['dry-run'], settings.bytes_per_day)]
@@ -156,7 +163,8 @@ async function listFolders({ account }: Chosen, options: FetchOptions, json: boo
   })
 }
 
-async function watchOne({ account, settings }: Chosen, options: FetchOptions, log: Log): Promise<number> {
+async function watchOne(chosen: Chosen, options: FetchOptions, log: Log): Promise<number> {
+  const { account, settings } = chosen
   const { watch, every, max_connections: maxConnections } = settings
   log.info('fetch-started', { account: account.name, host: account.host })
   await withAccount(account, options, session =>
@@ -167,6 +175,7 @@ async function watchOne({ account, settings }: Chosen, options: FetchOptions, lo
       signal: options.signal,
       log,
       passed: result => {
+        void noteResult(chosen, log, result)
         for (const { folder, local, fetched, octets, flagged, trashed } of result.folders)
           if (fetched + flagged + trashed > 0)
             log.info('fetched', {

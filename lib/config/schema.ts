@@ -247,6 +247,8 @@ export function configSchema(directory: string) {
     }),
     sieved: section({ listen: optional(serverTable(), []), ...serving, timeout: optional(time, '30m') }),
     fetch: optional(named(fetchAccount(place)), {}),
+    /** Where processes of this configuration find each other. */
+    runtime: section({ directory: optional(path, '/run/postern') }),
     metrics: optional(table({ listen: optional(address), textfile: optional(path) })),
     alerts: optional(table({ command: optional(string), webhook: optional(string) })),
     profiles: optional(table({ listen: address })),

@@ -27,6 +27,7 @@ export async function load(state: State): Promise<void> {
   const snapshot = readWithJournal(state)
   if (!snapshot) {
     state.list.read()
+    noteRebuild(state)
     state.gone.reset(state.nextModseq())
     state.wantsSnapshot = true
     return
@@ -37,6 +38,7 @@ export async function load(state: State): Promise<void> {
   if (!isSame) {
     if (state.list.read() === 'missing') state.list.restoreAll(meta.list, snapshot.snapshot)
     if (state.list.validity !== meta.validity) {
+      noteRebuild(state)
       state.gone.reset(state.nextModseq())
       state.wantsSnapshot = true
       return
@@ -52,6 +54,11 @@ export async function load(state: State): Promise<void> {
   if (snapshot.records.length > 0) state.curDirectory.stale = true
   forgetForetold(state)
   state.loaded = true
+}
+
+/** A mailbox that clients have seen is read from its files' names alone: worth a look when it happens often. */
+function noteRebuild({ list, log, name }: State): void {
+  if (list.uids.size > 0) log.info('index-rebuilt', { mailbox: name, messages: list.uids.size })
 }
 
 /** The snapshot, if the journal is the one that goes on from it, or all of the journal is in it. */

@@ -132,6 +132,7 @@ function configuration({ ports, hosts }: DemoOptions): string {
     `hostname = "${demoHost}"\ndomains = ["${demoDomain}"]`,
     '[users]\nhome = "home/%d/%n"',
     '[queue]\ndirectory = "queue"',
+    '[runtime]\ndirectory = "run"',
     ...listeners,
     '',
   ].join('\n\n')

@@ -37,6 +37,7 @@ const servers = ['smtpd', 'imapd', 'pop3d', 'sieved'] as const
 const usualConfig = '/etc/postern/mail.toml'
 const usualState = '/var/lib/postern'
 const usualQueue = '/var/lib/postern/queue'
+const usualRuntime = '/run/postern'
 const usualEvery = 300_000
 
 /** All units that a configuration needs. @throws MailError (78) for what systemd cannot do */
@@ -87,10 +88,13 @@ function withCommand(text: string, { program, file }: UnitsOptions): string {
 }
 
 /** Mail that is not where it usually is must be writable there. */
-function withPlaces(text: string, { queue, users }: Config): string {
+function withPlaces(text: string, { queue, users, metrics, runtime }: Config): string {
   if (!text.includes('StateDirectory=')) return text
+  const told = text.includes('RuntimeDirectory=')
+  const numbers = told && metrics?.textfile !== undefined ? [dirname(metrics.textfile)] : []
+  const meeting = told && runtime.directory !== usualRuntime ? [runtime.directory] : []
   const home = users.home.includes('%') ? dirname(`${users.home.split('%')[0]}x`) : users.home
-  const places = [...new Set([queue.directory, home])].filter(
+  const places = [...new Set([queue.directory, home, ...numbers, ...meeting])].filter(
     place => place !== usualState && !place.startsWith(`${usualState}/`),
   )
   if (places.length === 0) return text

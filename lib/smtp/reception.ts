@@ -93,7 +93,8 @@ export class Reception {
       log.info('received', { message: id, ...describeEnvelope(session), size: this.#received })
     }
     for (const fate of new Set(refused)) {
-      const fields = { message: id, ...describeEnvelope(session), reason: describe(fate) }
+      const { code, status } = replyOf(fate)
+      const fields = { message: id, ...describeEnvelope(session), code, status, reason: describe(fate) }
       if (isUnforeseen(fate)) log.error('message-failed', { ...fields, reason: stackOf(fate) })
       else log.info('message-refused', fields)
     }

@@ -141,9 +141,10 @@ function refuse(session: AnySession, error: unknown, line: string | undefined): 
   if (error instanceof PeerTimeout || error instanceof PeerGone) throw error
   // What follows the verb of a login may be a password.
   const command = line !== undefined && /^auth\b/i.test(line) ? 'AUTH' : line?.slice(0, 200)
-  if (isUnforeseen(error)) log.error('command-failed', { command, reason: stackOf(error) })
-  else log.info('refused', { command, reason: describe(error) })
   const reply = replyOf(error)
+  const { code, status } = reply
+  if (isUnforeseen(error)) log.error('command-failed', { command, reason: stackOf(error) })
+  else log.info('refused', { command, code, status, reason: describe(error) })
   connection.write(formatReply(reply))
   if (reply.code === 421) session.ending = true
   if (++session.errors < session.options.maxErrors || session.ending) return

@@ -12,25 +12,33 @@ export interface LogOptions {
   readonly journal?: boolean
   readonly write?: (line: string) => void
   readonly clock?: () => number
+  /** Sees every event, also those below the level: counters and lists of sessions are kept by it. */
+  readonly observe?: Observer
 }
+
+/** @param context what all lines of this log carry: the daemon, the session */
+export type Observer = (event: string, fields: Fields, context: Fields) => void
 
 export class Log {
   readonly #options: Required<LogOptions>
+  readonly #context: Fields
   readonly #prefix: string
 
-  constructor(options: LogOptions = {}, prefix = '') {
+  constructor(options: LogOptions = {}, context: Fields = {}) {
     this.#options = {
       level: options.level ?? 'info',
       journal: options.journal ?? process.env['JOURNAL_STREAM'] !== undefined,
       write: options.write ?? (line => process.stderr.write(line)),
       clock: options.clock ?? Date.now,
+      observe: options.observe ?? (() => {}),
     }
-    this.#prefix = prefix
+    this.#context = context
+    this.#prefix = format(context)
   }
 
   /** A log whose lines all carry these fields: the daemon's name, a session's id. */
   with(fields: Fields): Log {
-    return new Log(this.#options, this.#prefix + format(fields))
+    return new Log(this.#options, { ...this.#context, ...fields })
   }
 
   error(event: string, fields: Fields = {}): void {
@@ -50,7 +58,8 @@ export class Log {
   }
 
   #line(level: Level, event: string, fields: Fields): void {
-    const { journal, clock, write } = this.#options
+    const { journal, clock, write, observe } = this.#options
+    observe(event, fields, this.#context)
     if (priorities[level] > priorities[this.#options.level]) return
     const head = journal
       ? `<${priorities[level]}>`

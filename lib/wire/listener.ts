@@ -57,6 +57,17 @@ export class Listener {
     return this.#connections.size
   }
 
+  /** Asks one session to end, and ends it when it has not after `grace` milliseconds. @returns whether it is one of ours */
+  async end(session: string, grace: number): Promise<boolean> {
+    const connection = [...this.#connections].find(({ id }) => id === session)
+    if (!connection) return false
+    connection.onShutdown?.()
+    const timer = setTimeout(() => connection.destroy(), grace)
+    await connection.closed
+    clearTimeout(timer)
+    return true
+  }
+
   /**
    * Accepts nobody any more, asks every session to end, and after `grace` milliseconds ends those that did not. Who
    * was accepted and is still shaking hands is let in, and asked to end after half of that time: what takes our place
@@ -123,9 +134,11 @@ export class Listener {
     }
     this.#byAddress.set(address, known + 1)
     try {
+      log.debug('connected', { address, port: connection.localPort })
       if (tls === 'implicit' && identity) await startTls(connection, identity, 'keep')
       await this.#options.serve(connection, log)
     } finally {
+      log.debug('ended', { address })
       const left = (this.#byAddress.get(address) ?? 1) - 1
       if (left > 0) this.#byAddress.set(address, left)
       else this.#byAddress.delete(address)

@@ -7,9 +7,9 @@ const head = 'hostname = "mail.example.org"\ndomains = ["example.org"]\n'
 
 test('keys without effect are named, others are not', () => {
   assert.deepEqual(unservedKeys(parseConfig(head, 'mail.toml')), [])
-  const text = `${head}[login]\nmechanisms = ["PLAIN", "XOAUTH2"]\n[metrics]\nlisten = "127.0.0.1:9154"\n`
+  const text = `${head}[login]\nmechanisms = ["PLAIN", "XOAUTH2"]\n[profiles]\nlisten = "0.0.0.0:8443"\n`
   assert.deepEqual(unservedKeys(parseConfig(text, 'mail.toml')), [
-    'metrics.listen',
+    'profiles.listen',
     'login.mechanisms XOAUTH2',
   ])
 })

@@ -16,6 +16,7 @@ export async function idle(session: Session, args: Decoder): Promise<Answer> {
   const stop = mailbox?.onChange(() => teller.tell())
   const still = setInterval(() => teller.stillHere(), options.stillHere ?? twoMinutes)
   session.idling = true
+  session.log.debug('idle')
   connection.write('+ idling\r\n')
   try {
     teller.tell()
@@ -24,6 +25,7 @@ export async function idle(session: Session, args: Decoder): Promise<Answer> {
     if (line.toString('latin1').trim().toUpperCase() !== 'DONE') throw bad('DONE was expected.')
   } finally {
     session.idling = false
+    session.log.debug('idle-ended')
     clearInterval(still)
     stop?.()
     await teller.finished()
