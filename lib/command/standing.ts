@@ -22,18 +22,24 @@ export async function standing(parts: Parts, now = Date.now()): Promise<Family[]
 
 async function queueOf({ config }: Parts, metrics: Metrics, now: number): Promise<void> {
   const { directory } = config.queue
-  if (!existsSync(join(directory, 'mail'))) return
+  const depth = metrics.gauge('postern_queue_messages', 'Messages that wait in the queue.')
+  const age = metrics.gauge(
+    'postern_queue_oldest_seconds',
+    'How long the oldest message of the queue has waited.',
+  )
+  const unusable = metrics.gauge('postern_queue_broken', 'Files of the queue that no program can use.')
+  if (!existsSync(join(directory, 'mail'))) {
+    for (const gauge of [depth, age, unusable]) gauge.set(0)
+    return
+  }
   const queue = await Queue.open(directory)
   try {
     const ids = await queue.list()
-    metrics.gauge('postern_queue_messages', 'Messages that wait in the queue.').set(ids.length)
+    depth.set(ids.length)
     // Identifiers begin with the time: the first one is the oldest.
     const oldest = ids[0] === undefined ? undefined : queue.read(ids[0])?.arrived
-    metrics
-      .gauge('postern_queue_oldest_seconds', 'How long the oldest message of the queue has waited.')
-      .set(oldest === undefined ? 0 : Math.max(0, Math.round((now - oldest) / 1_000)))
-    const broken = await readdir(join(directory, 'broken')).catch(() => [])
-    metrics.gauge('postern_queue_broken', 'Files of the queue that no program can use.').set(broken.length)
+    age.set(oldest === undefined ? 0 : Math.max(0, Math.round((now - oldest) / 1_000)))
+    unusable.set((await readdir(join(directory, 'broken')).catch(() => [])).length)
   } finally {
     queue.close()
   }
