@@ -1,7 +1,7 @@
 /** Logins: by password, checked on a thread or remembered, and by proof. */
 import { describe, TemporaryError } from '../sys/error.js'
 import type { Log } from '../sys/log.js'
-import { Networks } from '../sys/sockets.js'
+import { Networks } from '../sys/network.js'
 import { Checker } from './checker.js'
 import { Gate, type GateOptions, type Origin, type Visit } from './gate.js'
 import { Memory } from './memory.js'

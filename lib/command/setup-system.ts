@@ -5,7 +5,7 @@ import { networkInterfaces } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { exits, MailError } from '../sys/error.js'
-import { Networks } from '../sys/sockets.js'
+import { Networks } from '../sys/network.js'
 
 const here = dirname(realpathSync(fileURLToPath(import.meta.url)))
 

@@ -1,5 +1,6 @@
 /** What no single key can break: rules between keys. A configuration that breaks one does not start. */
-import { formatAddress, Networks } from '../sys/sockets.js'
+import { Networks } from '../sys/network.js'
+import { formatAddress } from '../sys/sockets.js'
 import { isLocal } from './listeners.js'
 import type { Config } from './load.js'
 import type { Problem } from './types.js'

@@ -1,9 +1,9 @@
 /** The kinds of value that keys of the configuration have: the only file that knows valibot. */
-import { isIPv4 } from 'node:net'
 import { resolve } from 'node:path'
 import { domainToASCII } from 'node:url'
 import * as v from 'valibot'
-import { type Address, Networks, parseAddress } from '../sys/sockets.js'
+import { ipFamily, Networks } from '../sys/network.js'
+import { type Address, parseAddress } from '../sys/sockets.js'
 import { parseSize, parseTime } from './value.js'
 
 export type Infer<S extends v.GenericSchema> = v.InferOutput<S>
@@ -78,7 +78,7 @@ function isNetwork(text: string): boolean {
 export const domain = reading(text => {
   const name = domainToASCII(text.replace(/\.$/, '')).toLowerCase()
   const valid = /^(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*$/.test(name) && name.length <= 253
-  return valid && !isIPv4(name) ? name : undefined
+  return valid && ipFamily(name) !== 4 ? name : undefined
 }, 'must be a name such as "mail.example.org"')
 
 /** `me@example.org`. */

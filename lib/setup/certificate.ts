@@ -19,7 +19,7 @@ import { isIP } from 'node:net'
 import { dirname, join } from 'node:path'
 import { writeAtomic } from '../sys/atomic.js'
 import { describe, errorCode, exits, isMissing, MailError } from '../sys/error.js'
-import { Networks } from '../sys/sockets.js'
+import { Networks } from '../sys/network.js'
 
 export type KeyType = 'ecdsa' | 'rsa'
 

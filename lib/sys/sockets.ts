@@ -1,6 +1,7 @@
-/** Addresses as the configuration writes them, sockets that systemd hands over, and networks in CIDR form. */
-import { BlockList, isIP, isIPv4, type Server } from 'node:net'
+/** Addresses as the configuration writes them, and sockets that systemd hands over. */
+import type { Server } from 'node:net'
 import { errorCode, exits, MailError } from './error.js'
+import { ipFamily } from './network.js'
 
 /** Where a listener listens: a TCP port, a Unix socket, or a descriptor that systemd opened. */
 export type Address =
@@ -14,7 +15,7 @@ export function parseAddress(text: string): Address | undefined {
   const [, bracketed, plain, digits] = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text) ?? []
   const host = bracketed ?? plain
   const port = Number(digits)
-  if (host === undefined || port > 65_535 || (bracketed !== undefined && isIP(bracketed) !== 6))
+  if (host === undefined || port > 65_535 || (bracketed !== undefined && ipFamily(bracketed) !== 6))
     return undefined
   return { host, port }
 }
@@ -28,48 +29,14 @@ export function formatAddress(address: Address): string {
 
 /** The plain form of a peer's address: `127.0.0.1` also where a dual-stack socket reports `::ffff:127.0.0.1`. */
 export function plainAddress(address: string | undefined): string {
-  return address?.startsWith('::ffff:') && isIPv4(address.slice(7)) ? address.slice(7) : (address ?? '')
+  return address?.startsWith('::ffff:') && ipFamily(address.slice(7)) === 4
+    ? address.slice(7)
+    : (address ?? '')
 }
 
 /** Whether an address is this machine's own: loopback, or a Unix socket (which has none). */
 export function isLoopback(address: string): boolean {
   return address === '' || address === '::1' || /^127\./.test(address)
-}
-
-/** A set of networks, from `10.0.0.0/8`, `fd00::/8` or single addresses. */
-export class Networks {
-  readonly #list = new BlockList()
-
-  /** @throws MailError (78) for a text that is no network */
-  constructor(networks: readonly string[]) {
-    for (const network of networks) {
-      const [address = '', length] = network.split('/')
-      const family = familyOf(address)
-      const longest = family === 'ipv4' ? 32 : 128
-      const bits = length === undefined ? longest : Number(length)
-      try {
-        if (!/^\d+$/.test(length ?? '0') || bits > longest) throw new RangeError(length)
-        this.#list.addSubnet(address, bits, family)
-      } catch {
-        throw new MailError(`${network} is no network; write 192.168.1.0/24 or fd00::/8`, {
-          exit: exits.config,
-        })
-      }
-    }
-  }
-
-  has(address: string): boolean {
-    try {
-      return this.#list.check(address, familyOf(address))
-    } catch {
-      return false
-    }
-  }
-}
-
-/** A guess, which BlockList checks; node:net's isIP compiles a regular expression that takes milliseconds. */
-function familyOf(address: string): 'ipv4' | 'ipv6' {
-  return address.includes(':') ? 'ipv6' : 'ipv4'
 }
 
 /**

@@ -9,7 +9,7 @@ import { nullPath, type Path, parsePath } from '../../lib/smtp/path.js'
 import type { Envelope, Peer, Recipient } from '../../lib/smtp/session.js'
 import { TemporaryError } from '../../lib/sys/error.js'
 import { Log } from '../../lib/sys/log.js'
-import { Networks } from '../../lib/sys/sockets.js'
+import { Networks } from '../../lib/sys/network.js'
 
 const user = (local: string): User => ({
   name: `${local}@here.example`,

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:net'
 import { test } from 'node:test'
 import { exits } from '../../lib/sys/error.js'
+import { Networks } from '../../lib/sys/network.js'
 import {
   type Address,
   formatAddress,
   inheritedSockets,
   isLoopback,
   listen,
-  Networks,
   parseAddress,
   plainAddress,
 } from '../../lib/sys/sockets.js'
