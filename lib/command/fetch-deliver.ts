@@ -23,12 +23,12 @@ export async function delivererFor(into: string, config: Config, log: Log): Prom
     throw new MailError(`${into} must lead to mailboxes here, with deliver = "sieve"`, { exit: exits.config })
   const rules = deliveryRules(config, log)
   const named = recipients.map(recipient => ({ ...recipient, address: into, refusable: true }))
-  return async octets => {
+  return async (octets, rest) => {
     const head = headOf(octets, recipients)
-    const refused = await deliver(named, head, rules.place)
+    const refused = await deliver(named, head, rest, rules.place)
     for (const [{ name }, error] of refused)
       log.warning('fetched-rejected', { mailbox: name, reason: describe(error) })
-    if (refused.size > 0) await deliver([...refused.keys()], head, intoInbox)
+    if (refused.size > 0) await deliver([...refused.keys()], head, rest, intoInbox)
   }
 }
 
@@ -45,12 +45,14 @@ function headOf(octets: Buffer, recipients: readonly LocalRecipient[]): Head {
 async function deliver(
   recipients: readonly LocalRecipient[],
   head: Head,
+  rest: Parameters<Deliver>[1],
   place: Placement,
 ): Promise<ReadonlyMap<LocalRecipient, Error>> {
   const envelope = { recipients, alone: recipients.length === 1, sender: senderOf(head) }
   const delivery = await LocalDelivery.begin(envelope, head, place)
   try {
     for (const part of head.rewrite('', ({ key }) => key === 'return-path')) await delivery.write(part)
+    for await (const piece of rest?.() ?? []) await delivery.write(piece)
     return (await delivery.commit()).refused
   } catch (error) {
     await delivery.abort()

@@ -13,17 +13,14 @@ export type AccountConfig = Config['fetch'][string]
 /** One account's settings. @param user whose Maildir it is @throws MailError (78) */
 export function accountOf(name: string, settings: AccountConfig, user: Pick<User, 'home'>): FetchAccount {
   const { provider, ca, folders, exclude, flags, gone, protocol } = settings
-  if (protocol === 'pop3')
-    throw new MailError(`fetch.${name}.protocol is "pop3", which mail-fetch does not speak yet`, {
-      exit: exits.config,
-    })
-  const preset = provider === undefined ? undefined : providers[provider]
-  const { host, port } = settings.host ?? preset ?? { host: '', port: 0 }
+  const { host, port } = settings.host ?? serverOf(provider, protocol)
   return {
     name,
+    protocol,
     host,
     port,
-    tls: settings.tls ?? (port === 993 ? 'implicit' : isLoopback(host) ? 'offered' : 'required'),
+    tls:
+      settings.tls ?? (port === 993 || port === 995 ? 'implicit' : isLoopback(host) ? 'offered' : 'required'),
     trust: ca === undefined ? systemTrust() : trustIn(ca),
     user: settings.user ?? '',
     secret: secretOf(settings),
@@ -33,6 +30,17 @@ export function accountOf(name: string, settings: AccountConfig, user: Pick<User
     maildir: `${user.home}/Maildir`,
     state: `${user.home}/fetch/${name}.state`,
   }
+}
+
+/** @throws MailError (78) for a provider that has no such server */
+function serverOf(provider: string | undefined, protocol: 'imap' | 'pop3'): { host: string; port: number } {
+  const preset = provider === undefined ? undefined : providers[provider]
+  if (!preset) return { host: '', port: 0 }
+  if (protocol === 'imap') return preset
+  if (preset.pop3 !== undefined) return { host: preset.pop3, port: 995 }
+  throw new MailError(`${preset.name} has no POP3 server; leave protocol = "pop3" out`, {
+    exit: exits.config,
+  })
 }
 
 function secretOf(settings: AccountConfig): (renew: boolean) => Promise<Secret> {

@@ -129,6 +129,8 @@ function* fetchRules({ fetch, domains }: Config): Generator<Problem> {
       yield { path: [...path, 'host'], message: 'is missing, and so is provider' }
     if (account.user === undefined) yield { path: [...path, 'user'], message: 'is missing' }
     yield* passwordRules(account, path)
+    if (account.protocol === 'pop3' && account.flags === 'follow')
+      yield { path: [...path, 'flags'], message: 'is "follow", but there are no flags in POP3' }
     const domain = account.into.slice(account.into.lastIndexOf('@') + 1).toLowerCase()
     if (!domains.includes(domain))
       yield { path: [...path, 'into'], message: `is ${account.into}, but ${domain} is none of domains` }

@@ -2,8 +2,8 @@
 import type { Mailbox } from '../mailbox/mailbox.js'
 import { keyOf, matchMessages } from './identity.js'
 import type { FolderPass } from './run.js'
-import type { Listed } from './source.js'
-import type { FolderMemory, Known } from './state-line.js'
+import { type Listed, MessageGone } from './source.js'
+import { type FolderMemory, idsOf, type Known } from './state-line.js'
 import { Writer } from './writer.js'
 
 /** What one FETCH asks for. */
@@ -48,6 +48,12 @@ async function listNew(pass: FolderPass, from: number, mailbox: Mailbox | undefi
       const local = found.get(uid)?.local
       return local === undefined ? [] : [[uid, { local, key, flags: '' }] as const]
     }),
+  )
+  memory.ids(
+    idsOf(
+      folder,
+      heads.filter(({ uid }) => found.has(uid)),
+    ),
   )
   pass.result.healed += found.size
   return heads.filter(({ uid }) => !found.has(uid))
@@ -110,22 +116,27 @@ async function fetch(pass: FolderPass, listed: readonly Listed[]): Promise<numbe
   const writer = new Writer(pass.run, pass.memory as FolderMemory, ids, () => pass.mailbox())
   const missing = new Set(sizes.keys())
   try {
-    for (const uids of commands(listed)) {
+    for (const group of commands(listed)) {
       signal.throwIfAborted()
-      await source.fetch(uids, async message => {
+      await source.fetch(group, async message => {
         signal.throwIfAborted()
         const size = sizes.get(message.uid)
-        if (size === undefined || !missing.delete(message.uid)) return
+        if (size === undefined || !missing.has(message.uid)) return
+        const { folder } = pass.result
+        const messages = pass.result.fetched + 1
+        const came = (octets: number) => {
+          pass.result.octets += octets
+          budget.spend(octets)
+          progress({ folder, messages, octets: pass.result.octets, ...total })
+        }
+        try {
+          await writer.add(message, size, came)
+        } catch (error) {
+          if (!(error instanceof MessageGone)) throw error
+          return
+        }
+        missing.delete(message.uid)
         pass.result.fetched++
-        pass.result.octets += message.octets.length
-        budget.spend(message.octets.length)
-        await writer.add(message, size)
-        progress({
-          folder: pass.result.folder,
-          messages: pass.result.fetched,
-          octets: pass.result.octets,
-          ...total,
-        })
       })
     }
   } finally {
@@ -136,19 +147,19 @@ async function fetch(pass: FolderPass, listed: readonly Listed[]): Promise<numbe
 }
 
 /** What each FETCH asks for. */
-function* commands(listed: readonly Listed[]): Generator<number[]> {
-  let uids: number[] = []
+function* commands(listed: readonly Listed[]): Generator<Listed[]> {
+  let group: Listed[] = []
   let octets = 0
-  for (const { uid, size } of listed) {
-    if (uids.length > 0 && (uids.length >= commandMessages || octets + size > commandOctets)) {
-      yield uids
-      uids = []
+  for (const each of listed) {
+    if (group.length > 0 && (group.length >= commandMessages || octets + each.size > commandOctets)) {
+      yield group
+      group = []
       octets = 0
     }
-    uids.push(uid)
-    octets += size
+    group.push(each)
+    octets += each.size
   }
-  if (uids.length > 0) yield uids
+  if (group.length > 0) yield group
 }
 
 function sum(listed: readonly Listed[]): number {

@@ -1,6 +1,6 @@
 /** What changed in a folder of what is known of it: flags, and messages that are gone. */
 import { type FolderPass, joined } from './run.js'
-import type { FolderMemory } from './state-line.js'
+import { type FolderMemory, lastOf } from './state-line.js'
 
 /** Takes over what changed there of flags, and leaves alone what changed here. */
 export async function followFlags(pass: FolderPass, since: string | undefined): Promise<void> {
@@ -47,11 +47,4 @@ export async function findGone(pass: FolderPass): Promise<void> {
     folder,
     gone.map(([uid]) => uid),
   )
-}
-
-/** The largest; 0 where there is none. */
-export function lastOf(uids: Iterable<number>): number {
-  let last = 0
-  for (const uid of uids) last = Math.max(last, uid)
-  return last
 }

@@ -11,6 +11,7 @@ import { passFolder } from './folder.js'
 import type { MbsyncState } from './mbsync.js'
 import { type Choices, chooseFolders, type Pairing } from './names.js'
 import type { Policy } from './plan.js'
+import { openPopSource } from './pop.js'
 import { type Proof, standingOf } from './proof.js'
 import { openRemote, type RemoteOptions } from './remote.js'
 import type { Deliver, FolderResult, Progress, Run } from './run.js'
@@ -25,6 +26,7 @@ export type Secret = RemoteOptions['secret']
 /** One account, as the configuration has it. */
 export interface FetchAccount extends Omit<RemoteOptions, 'secret' | 'witness'> {
   readonly name: string
+  readonly protocol?: 'imap' | 'pop3'
   /** @param renew whether the last token was refused */
   secret(renew: boolean): Promise<Secret>
   readonly choices: Choices
@@ -178,8 +180,9 @@ export class Session {
   }
 
   #connect(secret: Secret): Promise<Source> {
-    const { proof } = this.#options
-    return openRemote({ ...this.account, secret, witness: proof?.connection() })
+    const { protocol = 'imap' } = this.account
+    const options = { ...this.account, secret, witness: this.#options.proof?.connection(protocol) }
+    return protocol === 'imap' ? openRemote(options) : openPopSource(options, this.#memory.numbering('INBOX'))
   }
 
   /** The folders that are to be fetched. */
@@ -190,7 +193,7 @@ export class Session {
   /** Goes once through all folders; a lost connection is made again as long as that brings something. */
   async once(): Promise<FetchResult> {
     const { proof } = this.#options
-    proof?.begin(this.account.name)
+    proof?.begin(this.account.name, this.account.protocol)
     const pairings = await this.pairings()
     if (proof) await this.#stand('before', pairings)
     const result = await this.pass(pairings)
@@ -283,12 +286,11 @@ export class Session {
 
   /** Writes down how the folders stand at the provider. */
   async #stand(when: 'before' | 'after', pairings: readonly Pairing[]): Promise<void> {
+    // A session that hears of nothing would say what it said before.
+    if (when === 'after' && this.#source?.hears === false) await this.close()
     const source = await this.source()
-    for (const { remote } of pairings) {
-      const status = await source.examine(remote.path)
-      const flags = status.messages > 0 ? await source.flags(0xffff_ffff) : []
-      this.#options.proof?.standing(when, standingOf(remote.path, status, flags))
-    }
+    for (const { remote } of pairings)
+      this.#options.proof?.standing(when, standingOf(remote.path, await source.standing(remote.path)))
   }
 }
 

@@ -1,12 +1,12 @@
 /** One pass over one remote folder: what is there and not here is brought here. */
 import type { Mailbox } from '../mailbox/mailbox.js'
 import { fetchNew } from './arrivals.js'
-import { findGone, followFlags, lastOf } from './changes.js'
+import { findGone, followFlags } from './changes.js'
 import { heal, settle } from './heal.js'
 import type { Pairing } from './names.js'
 import { planFolder, type Remembered } from './plan.js'
 import { type FolderPass, type FolderResult, noResult, type Run } from './run.js'
-import type { FolderMemory } from './state-line.js'
+import { type FolderMemory, lastOf } from './state-line.js'
 
 /** Goes once over a folder. */
 export async function passFolder(run: Run, pairing: Pairing): Promise<FolderResult> {

@@ -3,8 +3,8 @@ import type { Mailbox } from '../mailbox/mailbox.js'
 import { keyOf, matchMessages } from './identity.js'
 import type { Plan } from './plan.js'
 import type { FolderPass } from './run.js'
-import type { RemoteStatus } from './source.js'
-import type { Known } from './state-line.js'
+import type { Listed, RemoteStatus } from './source.js'
+import { idsOf, type Known } from './state-line.js'
 
 /** Looks whether what the last run was about to store is there. */
 export function settle(pass: FolderPass, mailbox: Mailbox): void {
@@ -31,6 +31,7 @@ export async function heal(
   const local = pass.pairing.local
   const old = pass.memory
   let known: [number, Known][] = [...(old?.known ?? [])].sort((a, b) => a[0] - b[0])
+  let healedIds: readonly Listed[] = []
   const here = mailbox && (relink || !old) ? await target.identify(mailbox) : []
   if (relink) {
     const found = matchMessages(
@@ -49,11 +50,13 @@ export async function heal(
       return candidate ? [[uid, { local: candidate.local, key, flags: '' }] as [number, Known]] : []
     })
     pass.result.healed = known.length
+    healedIds = heads.filter(({ uid }) => found.has(uid))
   }
   const makes = listFrom > 0 && !pass.run.deliver && !pass.run.dry
   const localValidity = (makes ? await pass.mailbox() : mailbox)?.uidValidity ?? 0
   const { floor = 0, uidNext = 0, messages = 0, modseq } = afresh ? {} : (old ?? {})
   const localNext = mailbox?.uidNext ?? 0
   const folder = await memory.begin({ path, validity: status.validity, local, localValidity }, known)
+  memory.ids(idsOf(folder, healedIds))
   memory.pass(folder, { floor, uidNext, messages, modseq, localNext })
 }

@@ -4,9 +4,11 @@
  *
  *     # words                                     for people
  *     account NAME
+ *     protocol imap|pop3                          what the lines below are commands of
  *     > line                                      sent, as it was; passwords and tokens are ***
- *     < line                                      the server's answer to a command (tagged lines only)
- *     before|after "FOLDER" VALIDITY MESSAGES HASH    HASH is SHA-256 over "UID flags" lines, flags sorted
+ *     < line                                      the server's answer to a command (tagged lines only; +OK and -ERR in POP3)
+ *     before|after "FOLDER" VALIDITY MESSAGES HASH    HASH is SHA-256 over a line "UID flags" for each message, flags
+ *                                                 sorted; in POP3 over "UNIQUE-ID SIZE", and VALIDITY is 0
  *     end                                         the run came to its end
  *
  * Octets beyond ASCII, and control characters, are written as \xHH.
@@ -15,7 +17,8 @@ import { createHash } from 'node:crypto'
 import { closeSync, openSync } from 'node:fs'
 import { writeAllSync } from '../sys/atomic.js'
 import { GateError, judge } from './gate.js'
-import type { RemoteFlags, RemoteStatus } from './source.js'
+import { judgePop } from './pop-gate.js'
+import type { RemoteStanding } from './source.js'
 import type { Witness } from './transport.js'
 
 /** How a folder stood. */
@@ -27,15 +30,10 @@ export interface Standing {
 }
 
 /** Makes a folder's standing of what the server says of it. */
-export function standingOf(
-  folder: string,
-  { validity }: RemoteStatus,
-  flags: readonly RemoteFlags[],
-): Standing {
+export function standingOf(folder: string, { validity, lines }: RemoteStanding): Standing {
   const hash = createHash('sha256')
-  for (const each of [...flags].sort((a, b) => a.uid - b.uid))
-    hash.update(`${each.uid} ${[...each.flags].sort().join(' ')}\n`)
-  return { folder, validity, messages: flags.length, hash: hash.digest('hex') }
+  for (const line of lines) hash.update(`${line}\n`)
+  return { folder, validity, messages: lines.length, hash: hash.digest('hex') }
 }
 
 /** Writes the transcript of one account's run. */
@@ -48,13 +46,15 @@ export class Proof {
     this.#write('# mail-fetch proof 1: read it with `mail-fetch audit FILE`')
   }
 
-  begin(account: string): void {
+  begin(account: string, protocol: 'imap' | 'pop3' = 'imap'): void {
     this.#write(`account ${account}`)
+    this.#write(`protocol ${protocol}`)
   }
 
   /** A witness for one connection. */
-  connection(): Witness {
-    return new Transcriber(line => this.#write(line))
+  connection(protocol: 'imap' | 'pop3' = 'imap'): Witness {
+    const write = (line: string) => this.#write(line)
+    return protocol === 'imap' ? new Transcriber(write) : new PopTranscriber(write)
   }
 
   standing(when: 'before' | 'after', { folder, validity, messages, hash }: Standing): void {
@@ -124,6 +124,34 @@ function printable(text: string): string {
   )
 }
 
+/** The same for POP3. */
+class PopTranscriber implements Witness {
+  readonly #write: (line: string) => void
+  #pending = ''
+  #sasl = false
+
+  constructor(write: (line: string) => void) {
+    this.#write = write
+  }
+
+  sent(octets: Buffer): void {
+    const lines = (this.#pending + octets.toString('latin1')).split('\r\n')
+    this.#pending = lines.pop() ?? ''
+    for (const line of lines) {
+      const [, command] = /^(PASS|AUTH \S+) /i.exec(line) ?? []
+      const shown = this.#sasl ? '***' : command === undefined ? line : `${command} ***`
+      this.#write(`> ${printable(shown)}`)
+      if (/^AUTH /i.test(line)) this.#sasl = true
+    }
+  }
+
+  answered(line: string): void {
+    if (!/^(?:\+OK|-ERR)/i.test(line)) return
+    this.#sasl = false
+    this.#write(`< ${printable(line)}`)
+  }
+}
+
 /** What an audit of a transcript finds. */
 export interface Audit {
   readonly accounts: readonly string[]
@@ -148,11 +176,15 @@ export function audit(text: string): Audit {
   let complete = false
   let account = ''
   let begun = false
+  let isPop = false
   for (const line of text.split('\n')) {
     if (line.startsWith('account ')) {
       account = line.slice(8)
       accounts.push(account)
-    } else if (line === 'end') complete = true
+      isPop = false
+    } else if (/^protocol (?:imap|pop3)$/.test(line)) isPop = line.endsWith('pop3')
+    else if (line === 'end') complete = true
+    else if (line.startsWith('> ') && isPop) readPopSent(line.slice(2), commands, wrong)
     else if (line.startsWith('> ')) begun = readSent(line.slice(2), begun, commands, wrong)
     else if (/^(?:before|after) /.test(line)) {
       const standing = readStanding(line)
@@ -183,6 +215,17 @@ function readSent(line: string, begun: boolean, commands: Map<string, number>, w
     }
   }
   return /\{\d+\}$/.test(line)
+}
+
+function readPopSent(line: string, commands: Map<string, number>, wrong: string[]): void {
+  if (line === '***') return
+  try {
+    const verb = judgePop(line)
+    commands.set(verb, (commands.get(verb) ?? 0) + 1)
+  } catch (error) {
+    if (!(error instanceof GateError)) throw error
+    wrong.push(line)
+  }
 }
 
 function readStanding(line: string): Standing | undefined {

@@ -2,14 +2,17 @@
 import type { SecureContext } from 'node:tls'
 import { ImapFlow } from 'imapflow'
 import { MailError } from '../sys/error.js'
-import type {
-  Headed,
-  Listed,
-  RemoteFlags,
-  RemoteFolder,
-  RemoteMessage,
-  RemoteStatus,
-  Source,
+import {
+  type Headed,
+  type Listed,
+  largeSize,
+  MessageGone,
+  type RemoteFlags,
+  type RemoteFolder,
+  type RemoteMessage,
+  type RemoteStanding,
+  type RemoteStatus,
+  type Source,
 } from './source.js'
 import { gatedTransport, type Witness } from './transport.js'
 import { ConnectionLost, connectionTrouble, isThrottling, loginTrouble, Throttled } from './trouble.js'
@@ -37,6 +40,10 @@ type Fetched = Exclude<Row, false | undefined>
  * no XLIST, and cannot read what is compressed; with UTF8=ACCEPT servers may send messages in another form.
  */
 const unwanted = ['LITERAL+', 'LITERAL-', 'XLIST', 'COMPRESS=DEFLATE', 'UTF8=ACCEPT', 'BINARY', 'IMAP4REV2']
+
+const empty = Buffer.alloc(0)
+/** What a large message comes in, in octets: as much as is in memory of it. */
+const pieceSize = 2 * 1024 * 1024
 
 /** Connects and logs in. @throws LoginRefused, Throttled, ConnectionLost, or MailError (78) for a certificate */
 export async function openRemote(options: RemoteOptions): Promise<Source> {
@@ -105,6 +112,7 @@ function connectTrouble({ host, user }: RemoteOptions, error: unknown): Error {
 }
 
 class Remote implements Source {
+  readonly hears = true
   readonly #flow: Flow
   readonly #options: RemoteOptions
   #failure: unknown
@@ -175,19 +183,44 @@ class Remote implements Source {
     return found.sort((a, b) => a - b)
   }
 
-  async fetch(uids: readonly number[], take: (message: RemoteMessage) => Promise<void>): Promise<void> {
-    const query: Query = { uid: true, flags: true, internalDate: true, source: true, labels: true }
-    await this.#each(rangeOf(uids), query, undefined, async row => {
-      // A server that has no such message any more may send an empty one.
-      if (row.source === undefined || row.source.length === 0) return
-      await take({
-        uid: row.uid,
-        octets: row.source,
-        flags: flagsOf(row),
-        date: dateOf(row.internalDate),
-        labels: [...(row.labels ?? [])],
+  async fetch(listed: readonly Listed[], take: (message: RemoteMessage) => Promise<void>): Promise<void> {
+    const small = listed.filter(({ size }) => size < largeSize)
+    if (small.length > 0) {
+      const range = rangeOf(small.map(({ uid }) => uid))
+      await this.#each(range, messageQuery, undefined, async row => {
+        const message = messageOf(row)
+        if (message) await take(message)
       })
-    })
+    }
+    for (const { uid, size } of listed)
+      if (size >= largeSize) {
+        const rows = await this.#collect(`${uid}`, { ...messageQuery, source: piece(0) }, messageOf)
+        const first = rows.find(row => row?.uid === uid)
+        if (first) await take({ ...first, rest: () => this.#pieces(uid, size, first.octets.length) })
+      }
+  }
+
+  /** What follows of a large message. Sizes that servers tell are not always true: it ends where nothing follows. */
+  async *#pieces(uid: number, size: number, from: number): AsyncGenerator<Buffer> {
+    for (let at = from; ; ) {
+      const query: Query = { uid: true, source: piece(at) }
+      const rows = await this.#collect(`${uid}`, query, ({ uid, source }) => ({ uid, source }))
+      const row = rows.find(each => each.uid === uid)
+      if (!row) throw new MessageGone(`message ${uid} went away`)
+      const next = row.source ?? empty
+      if (next.length > 0) yield next
+      at += next.length
+      if (next.length === 0 || (next.length < pieceSize && at >= size)) break
+    }
+  }
+
+  async standing(path: string): Promise<RemoteStanding> {
+    const { validity, messages } = await this.examine(path)
+    const all = messages > 0 ? await this.flags(0xffff_ffff) : []
+    const lines = all
+      .sort((a, b) => a.uid - b.uid)
+      .map(({ uid, flags }) => `${uid} ${[...flags].sort().join(' ')}`)
+    return { validity, lines }
   }
 
   async flags(upTo: number, modseq?: string): Promise<RemoteFlags[]> {
@@ -268,6 +301,25 @@ class Remote implements Source {
       if (responseStatus === 'NO' || responseStatus === 'BAD') throw new RemoteRefusal(host, said)
       throw connectionTrouble(host, this.#failure ?? error)
     }
+  }
+}
+
+/** What is asked of each message. */
+const messageQuery: Query = { uid: true, flags: true, internalDate: true, source: true, labels: true }
+
+function piece(start: number): { start: number; maxLength: number } {
+  return { start, maxLength: pieceSize }
+}
+
+/** @returns undefined where a server has no such message any more, and sends an empty one */
+function messageOf(row: Fetched): RemoteMessage | undefined {
+  if (row.source === undefined || row.source.length === 0) return undefined
+  return {
+    uid: row.uid,
+    octets: row.source,
+    flags: flagsOf(row),
+    date: dateOf(row.internalDate),
+    labels: [...(row.labels ?? [])],
   }
 }
 

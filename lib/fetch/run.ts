@@ -4,13 +4,13 @@ import type { Log } from '../sys/log.js'
 import type { Budget } from './budget.js'
 import type { Pairing } from './names.js'
 import type { Policy } from './plan.js'
-import type { Source } from './source.js'
+import type { RemoteMessage, Source } from './source.js'
 import type { Memory } from './state.js'
 import type { FolderMemory } from './state-line.js'
 import type { Target } from './target.js'
 
-/** Gives a message to the user's filters; on disk, or thrown away, when it returns. */
-export type Deliver = (octets: Buffer) => Promise<void>
+/** Gives a message to the user's filters; on disk, or thrown away, when it returns. @param rest of a large one */
+export type Deliver = (octets: Buffer, rest?: RemoteMessage['rest']) => Promise<void>
 
 /** What all folders of a run share. */
 export interface Run {

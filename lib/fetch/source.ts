@@ -41,10 +41,19 @@ export interface Headed extends Listed {
   readonly date: number | undefined
 }
 
+/** From how many octets on a message comes in pieces, so that none is ever whole in memory. */
+export const largeSize = 8 * 1024 * 1024
+
 export interface RemoteMessage {
   readonly uid: number
-  /** The whole message, CRLF and all. */
+  /** The message, CRLF and all; of a large one the beginning. */
   readonly octets: Buffer
+  /**
+   * What follows of a large one: to be read while the message is taken. Each call begins again.
+   *
+   * @throws MessageGone while it is read
+   */
+  readonly rest?: (() => AsyncIterable<Buffer>) | undefined
   /** Without \Recent. */
   readonly flags: readonly string[]
   /** INTERNALDATE in milliseconds since 1970; undefined where the server sent none that can be read. */
@@ -58,8 +67,22 @@ export interface RemoteFlags {
   readonly flags: readonly string[]
 }
 
+/** A large message that went away while its pieces were read. */
+export class MessageGone extends Error {
+  override readonly name = 'MessageGone'
+}
+
+/** How a folder stands, to be compared: UIDVALIDITY, and a line for each message. */
+export interface RemoteStanding {
+  readonly validity: string
+  /** `UID FLAGS`, or in POP3 `UNIQUE-ID SIZE`, in the order of the messages. */
+  readonly lines: readonly string[]
+}
+
 /** One account at a provider, logged in. Methods are called one after the other. */
 export interface Source {
+  /** Whether a session hears of what happens during it; in POP3 none does. */
+  readonly hears: boolean
   /** All folders, with their status where that costs no more. */
   folders(): Promise<RemoteFolder[]>
   /** Opens a folder for reading: EXAMINE. */
@@ -73,11 +96,13 @@ export interface Source {
   /**
    * Fetches whole messages; `take` is awaited before the next is read.
    *
-   * @param uids ascending
+   * @param listed by UID, ascending
    */
-  fetch(uids: readonly number[], take: (message: RemoteMessage) => Promise<void>): Promise<void>
+  fetch(listed: readonly Listed[], take: (message: RemoteMessage) => Promise<void>): Promise<void>
   /** Flags of messages up to a UID; only those changed after `modseq`, where given and the server can. */
   flags(upTo: number, modseq?: string): Promise<RemoteFlags[]>
+  /** How a folder stands; opens it. */
+  standing(path: string): Promise<RemoteStanding>
   /** Waits in the open folder until something arrives there, or the signal aborts. */
   wait(signal: AbortSignal): Promise<void>
   /** Says goodbye. */

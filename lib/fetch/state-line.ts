@@ -121,3 +121,18 @@ export function decode(octets: Buffer): Line | undefined {
   if (crc32(text) !== Number.parseInt(octets.toString('latin1', 0, 8), 16)) return undefined
   return JSON.parse(text) as Line
 }
+
+/** The largest; 0 where there is none. */
+export function lastOf(uids: Iterable<number>): number {
+  let last = 0
+  for (const uid of uids) last = Math.max(last, uid)
+  return last
+}
+
+/** Where messages with a provider's id are, for {@link Memory.ids}. */
+export function idsOf(
+  folder: FolderMemory,
+  messages: readonly { readonly uid: number; readonly id?: string | undefined }[],
+): (readonly [id: string, folder: number, uid: number])[] {
+  return messages.flatMap(({ uid, id }) => (id === undefined ? [] : [[id, folder.id, uid] as const]))
+}

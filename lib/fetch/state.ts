@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { writeAllSync, writeAtomic } from '../sys/atomic.js'
 import { isMissing } from '../sys/error.js'
+import type { PopMemory } from './pop-numbers.js'
 import {
   type Beginning,
   decode,
@@ -12,6 +13,7 @@ import {
   type Intended,
   type Known,
   type Line,
+  lastOf,
   type PassEnd,
   passLine,
   takeInto,
@@ -152,6 +154,23 @@ export class Memory {
     return folder?.known.has(found?.uid ?? 0) ? { folder, uid: found?.uid ?? 0 } : undefined
   }
 
+  /** What numbers the messages of a POP3 account. */
+  numbering(path: string): PopMemory | undefined {
+    const folder = this.#folders.get(path)
+    if (!folder) return undefined
+    const { id, validity, floor, known, pending } = folder
+    return {
+      validity,
+      floor,
+      highest: lastOf([...known.keys(), ...pending.keys()]),
+      has: uid => known.has(uid),
+      numberOf: name => {
+        const found = this.#ids.get(name)
+        return found?.folder === id ? found.uid : undefined
+      },
+    }
+  }
+
   /** Notes where messages with these ids are. */
   ids(entries: readonly (readonly [id: string, folder: number, uid: number])[]): void {
     if (entries.length > 0) this.#add(['ids', entries])
@@ -254,7 +273,10 @@ export class Memory {
       if (waiting.length > 0) add(['intend', id, waiting])
       add(passLine(id, folder))
     }
-    const ids = [...this.#ids].map(([id, { folder, uid }]) => [id, folder, uid])
+    const ids = [...this.#ids].flatMap(([id, { folder, uid }]) => {
+      const { known, pending } = this.#byId.get(folder) ?? {}
+      return known?.has(uid) || pending?.has(uid) ? [[id, folder, uid]] : []
+    })
     for (let at = 0; at < ids.length; at += 1_000) add(['ids', ids.slice(at, at + 1_000)])
     return Buffer.concat(parts)
   }

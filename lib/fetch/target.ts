@@ -4,6 +4,7 @@ import { basename } from 'node:path'
 import { Account } from '../mailbox/account.js'
 import type { Mailbox } from '../mailbox/mailbox.js'
 import { MailboxGone } from '../mailbox/state.js'
+import type { Delivery } from '../maildir/maildir.js'
 import { uniqueOf, withSizes } from '../maildir/name.js'
 import type { Log } from '../sys/log.js'
 import { Pacer } from '../sys/pacer.js'
@@ -12,7 +13,8 @@ import type { Known } from './state-line.js'
 
 /** A message to be stored. */
 export interface Incoming {
-  readonly octets: Buffer
+  /** The message, or a large one that was written already. */
+  readonly content: Buffer | Delivery
   readonly flags: readonly string[]
   readonly date: number | undefined
 }
@@ -81,12 +83,14 @@ export class Target {
     messages: readonly Incoming[],
     intend: (uniques: string[]) => Promise<void>,
   ): Promise<number[]> {
-    const deliveries = await Promise.all(messages.map(() => mailbox.begin()))
+    const deliveries = await Promise.all(
+      messages.map(({ content }) => (Buffer.isBuffer(content) ? mailbox.begin() : content)),
+    )
     try {
       await Promise.all(
         deliveries.map(async (delivery, i) => {
-          const { octets, date } = messages[i] as Incoming
-          await delivery.write(octets)
+          const { content, date } = messages[i] as Incoming
+          if (Buffer.isBuffer(content)) await delivery.write(content)
           await delivery.sync(date)
         }),
       )
@@ -102,6 +106,18 @@ export class Target {
       )
     } catch (error) {
       await Promise.all(deliveries.map(delivery => delivery.abort()))
+      throw error
+    }
+  }
+
+  /** Writes a large message, piece by piece; nobody sees it before it is placed. */
+  async write(mailbox: Mailbox, pieces: AsyncIterable<Buffer>): Promise<Delivery> {
+    const delivery = await mailbox.begin()
+    try {
+      for await (const piece of pieces) await delivery.write(piece)
+      return delivery
+    } catch (error) {
+      await delivery.abort()
       throw error
     }
   }

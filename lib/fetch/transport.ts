@@ -1,9 +1,10 @@
-/** The socket to a provider's IMAP server, behind the gate: what a client library writes goes through it or nowhere. */
+/** The socket to a provider's server, behind the gate: what a client writes goes through it or nowhere. */
 import { connect as connectPlain, type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { connect as connectTls, type SecureContext, TLSSocket } from 'node:tls'
 import { Gate } from './gate.js'
 import { ServerLines } from './lines.js'
+import { PopGate, PopLines } from './pop-gate.js'
 
 /** Sees what goes over the connection: octets as they are sent, and the server's lines without their literals. */
 export interface Witness {
@@ -11,20 +12,29 @@ export interface Witness {
   answered(line: string): void
 }
 
+/** What stands between a client and the server: lets out what may go, and hears the server's answers. */
+export interface SocketGate {
+  push(chunk: Uint8Array): Buffer
+  answered(line: string): Buffer
+}
+
+/** Cuts what the server sends into lines; `take` gets each. */
+type MakeLines = (take: (line: string) => void) => { push(chunk: Buffer): void }
+
 /** A stream that a client takes for its socket. */
 export class GatedSocket extends Duplex {
   readonly #socket: Socket
-  readonly #gate: Gate
+  readonly #gate: SocketGate
   readonly #witness: Witness | undefined
-  readonly #lines: ServerLines
+  readonly #lines: { push(chunk: Buffer): void }
   #detached = false
 
-  constructor(socket: Socket, gate: Gate, witness?: Witness) {
+  constructor(socket: Socket, gate: SocketGate, makeLines: MakeLines, witness?: Witness) {
     super({ allowHalfOpen: false })
     this.#socket = socket
     this.#gate = gate
     this.#witness = witness
-    this.#lines = new ServerLines(line => this.#answered(line))
+    this.#lines = makeLines(line => this.#answered(line))
     socket.on('data', this.#onData)
     socket.on('end', this.#onEnd)
     socket.on('close', this.#onClose)
@@ -119,24 +129,40 @@ export interface TransportOptions {
   readonly witness?: Witness | undefined
 }
 
-/** Opens gated sockets: in the shape that the client library wants its connections in. */
-export function gatedTransport({ host, port, trust, witness }: TransportOptions) {
-  const gate = new Gate()
+/** What opens gated sockets, and puts TLS on them. */
+export interface GatedTransport {
+  connect(how: { secure: boolean }, onConnect: () => void): GatedSocket
+  upgrade(plain: Duplex, options: unknown, onSecure: () => void): GatedSocket
+}
+
+/** Opens gated sockets to an IMAP server: in the shape that the client library wants its connections in. */
+export function gatedTransport(options: TransportOptions): GatedTransport {
+  return transportThrough(options, new Gate(), take => new ServerLines(take))
+}
+
+/** Opens gated sockets to a POP3 server. */
+export function popTransport(options: TransportOptions): GatedTransport {
+  const gate = new PopGate()
+  return transportThrough(options, gate, take => new PopLines(gate, take))
+}
+
+function transportThrough(
+  { host, port, trust, witness }: TransportOptions,
+  gate: SocketGate,
+  makeLines: MakeLines,
+): GatedTransport {
   const identity = { servername: /^[\d.]+$|:/.test(host) ? '' : host, secureContext: trust }
   return {
-    connect({ secure }: { secure: boolean }, onConnect: () => void): GatedSocket {
+    connect({ secure }, onConnect) {
       const socket = secure
         ? connectTls({ host, port, ...identity }, onConnect)
         : connectPlain({ host, port, noDelay: true }, onConnect)
-      return new GatedSocket(socket, gate, witness)
+      return new GatedSocket(socket, gate, makeLines, witness)
     },
-    upgrade(plain: Duplex, _options: unknown, onSecure: () => void): GatedSocket {
+    upgrade(plain, _options, onSecure) {
       if (!(plain instanceof GatedSocket)) throw new TypeError('this is no socket of ours')
-      return new GatedSocket(
-        connectTls({ socket: plain.detach(), host, ...identity }, onSecure),
-        gate,
-        witness,
-      )
+      const socket = connectTls({ socket: plain.detach(), host, ...identity }, onSecure)
+      return new GatedSocket(socket, gate, makeLines, witness)
     },
   }
 }

@@ -25,9 +25,9 @@ export class Throttled extends MailError {
 /** The connection was lost, or nothing comes any more: another one may do. */
 export class ConnectionLost extends TemporaryError {}
 
-/** Response codes (RFC 5530), and words of providers, that say "not now" and nothing about the password. */
+/** Response codes (RFC 5530, 2449, 3206), and words of providers, that say "not now" and nothing about the password. */
 const notNow =
-  /\b(?:UNAVAILABLE|INUSE|SERVERBUG|LIMIT)\b|temporar|try again|too many|system (?:error|problem)/i
+  /\b(?:UNAVAILABLE|INUSE|SERVERBUG|LIMIT|IN-USE|LOGIN-DELAY|SYS\/TEMP)\b|temporar|try again|too many|system (?:error|problem)|(?:maildrop|mailbox).{0,20}(?:lock|in use)/i
 const throttled =
   /\[?(?:OVERQUOTA|THROTTLED)\]?|request is throttled|bandwidth limit|exceeded (?:command|.*limit)|rate limit/i
 const certificate =

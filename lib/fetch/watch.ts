@@ -63,6 +63,7 @@ class Watcher {
   /** Folders with news, by path. */
   readonly #news = new Set<string>()
   #wake = new AbortController()
+  #hears = true
 
   constructor(session: Session, options: WatchOptions) {
     this.#session = session
@@ -80,7 +81,7 @@ class Watcher {
     let others: Promise<void>[] = []
     try {
       let pairings = await this.#passAll()
-      const [first, ...rest] = this.#watched(pairings)
+      const [first, ...rest] = this.#hears ? this.#watched(pairings) : []
       others = rest.map(pairing => this.#waitBeside(pairing, end.signal))
       while (!signal.aborted) {
         const until = performance.now() + every
@@ -103,6 +104,9 @@ class Watcher {
   async #passAll(): Promise<Pairing[]> {
     const pairings = await this.#session.pairings()
     this.#options.passed(await this.#session.pass(pairings))
+    this.#hears = (await this.#session.source()).hears
+    // A session that hears of nothing only keeps others out.
+    if (!this.#hears) await this.#session.close()
     return pairings
   }
 

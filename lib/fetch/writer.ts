@@ -1,5 +1,6 @@
 /** Stores what comes, in batches that share their syncs, behind what is being read. */
 import type { Mailbox } from '../mailbox/mailbox.js'
+import type { Delivery } from '../maildir/maildir.js'
 import { keyOf } from './identity.js'
 import { joined, type Run } from './run.js'
 import type { RemoteMessage } from './source.js'
@@ -11,11 +12,17 @@ const batchOctets = 8 * 1024 * 1024
 /** Messages that go through the user's filters at a time. */
 const atOnce = 4
 
-interface Waiting extends RemoteMessage {
+interface Waiting {
+  readonly uid: number
+  /** The message, or a large one that is in a file already. */
+  readonly content: Buffer | Delivery
+  readonly date: number | undefined
+  /** As the remote has them. */
+  readonly flags: readonly string[]
   readonly key: string
 }
 
-/** Stores messages in batches, one behind the one that is being read. */
+/** What comes into one folder. */
 export class Writer {
   readonly #run: Run
   readonly #folder: FolderMemory
@@ -38,15 +45,40 @@ export class Writer {
     this.#mailbox = mailbox
   }
 
-  async add(message: RemoteMessage, size: number): Promise<void> {
-    this.#batch.push({ ...message, key: keyOf(message.octets, size, message.date) })
-    this.#octets += message.octets.length
+  /** Takes a message. @param size as it was listed @param came is told how many octets of it came, as they come */
+  async add(message: RemoteMessage, size: number, came: (octets: number) => void): Promise<void> {
+    const { uid, octets, rest, date, flags } = message
+    const key = keyOf(octets, size, date)
+    came(octets.length)
+    if (rest && this.#run.deliver) return this.#deliverLarge(message, key, came)
+    const content = rest ? await this.#writeLarge(octets, counted(rest(), came)) : octets
+    this.#batch.push({ uid, content, date, flags, key })
+    if (!rest) this.#octets += octets.length
     if (this.#batch.length >= batchMessages || this.#octets >= batchOctets) await this.#flush()
   }
 
   async end(): Promise<void> {
     await this.#flush()
     await this.#writing
+  }
+
+  async #writeLarge(octets: Buffer, rest: AsyncIterable<Buffer>): Promise<Delivery> {
+    // A mailbox that the batch before is still making is made once.
+    await this.#writing
+    return this.#run.target.write(await this.#mailbox(), joinedTo(octets, rest))
+  }
+
+  async #deliverLarge(
+    { uid, octets, rest, flags }: RemoteMessage,
+    key: string,
+    came: (octets: number) => void,
+  ): Promise<void> {
+    const { deliver, memory, budget } = this.#run
+    this.#noteIds([{ uid }])
+    await deliver?.(octets, rest && (() => counted(rest(), came)))
+    memory.know(this.#folder, [[uid, { local: 0, key, flags: joined(flags) }]])
+    budget.note()
+    await memory.sync()
   }
 
   /** Waits for the batch before, then lets this one be written while the next is read. */
@@ -63,34 +95,24 @@ export class Writer {
   async #write(batch: readonly Waiting[]): Promise<void> {
     const { memory, target, policy, deliver, budget } = this.#run
     const folder = this.#folder
-    const flags = (message: Waiting) => (policy.flags === 'none' ? [] : message.flags)
     budget.note()
-    if (deliver) {
-      // One that is delivered when the machine stops, and not yet noted, is delivered again: better than not at all.
-      for (let at = 0; at < batch.length; at += atOnce) {
-        const outcomes = await Promise.allSettled(
-          batch.slice(at, at + atOnce).map(async ({ uid, octets, key, flags }) => {
-            await deliver(octets)
-            memory.know(folder, [[uid, { local: 0, key, flags: joined(flags) }]])
-          }),
-        )
-        const failed = outcomes.find(outcome => outcome.status === 'rejected')
-        if (failed) throw failed.reason
-      }
-      this.#noteIds(batch)
-      return memory.sync()
-    }
+    this.#noteIds(batch)
+    if (deliver) return this.#deliver(batch)
     const locals = await target.place(
       await this.#mailbox(),
-      batch.map(message => ({ octets: message.octets, date: message.date, flags: flags(message) })),
+      batch.map(({ content, date, flags }) => ({
+        content,
+        date,
+        flags: policy.flags === 'none' ? [] : flags,
+      })),
       uniques =>
         memory.intend(
           folder,
-          batch.map((message, i) => ({
-            uid: message.uid,
+          batch.map(({ uid, key, flags }, i) => ({
+            uid,
             unique: uniques[i] as string,
-            key: message.key,
-            flags: joined(message.flags),
+            key,
+            flags: joined(flags),
           })),
         ),
     )
@@ -98,16 +120,46 @@ export class Writer {
       folder,
       batch.map(({ uid }, i) => [uid, locals[i] as number]),
     )
-    this.#noteIds(batch)
   }
 
-  #noteIds(batch: readonly Waiting[]): void {
-    const { memory } = this.#run
-    memory.ids(
+  /** One that is delivered when the machine stops, and not yet noted, is delivered again: better than not at all. */
+  async #deliver(batch: readonly Waiting[]): Promise<void> {
+    const { memory, deliver } = this.#run
+    for (let at = 0; at < batch.length; at += atOnce) {
+      const outcomes = await Promise.allSettled(
+        batch.slice(at, at + atOnce).map(async ({ uid, content, key, flags }) => {
+          await deliver?.(content as Buffer)
+          memory.know(this.#folder, [[uid, { local: 0, key, flags: joined(flags) }]])
+        }),
+      )
+      const failed = outcomes.find(outcome => outcome.status === 'rejected')
+      if (failed) throw failed.reason
+    }
+    return memory.sync()
+  }
+
+  /** Before the messages are there: an id without its message means nothing, a POP3 message without its id comes again. */
+  #noteIds(batch: readonly { readonly uid: number }[]): void {
+    this.#run.memory.ids(
       batch.flatMap(({ uid }) => {
         const id = this.#ids.get(uid)
         return id === undefined ? [] : [[id, this.#folder.id, uid] as const]
       }),
     )
+  }
+}
+
+async function* joinedTo(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  yield first
+  yield* rest
+}
+
+async function* counted(
+  pieces: AsyncIterable<Buffer>,
+  came: (octets: number) => void,
+): AsyncGenerator<Buffer> {
+  for await (const piece of pieces) {
+    came(piece.length)
+    yield piece
   }
 }

@@ -101,6 +101,28 @@ test('--proof writes what audit reads: that only reading was done, and all stand
   assert.equal(again.status, 65)
 })
 
+test('protocol = "pop3": from mail-pop3d, with a proof', async t => {
+  const far = makePlace('[pop3d]\nlisten = [{ address = "127.0.0.1:0", tls = "off" }]')
+  t.after(() => far.remove())
+  fillMaildir(far.maildir('alice'), 20)
+  const pop = await Program.start('mail-pop3d', far.config)
+  t.after(() => pop.stop())
+  const popPort = pop.ports('pop3d')[0]
+  const { place, run, here } = stage(
+    t,
+    account('protocol = "pop3"').replace(/^host.*$/m, `host = "127.0.0.1:${popPort}"`),
+  )
+  const proof = join(place.directory, 'proof')
+  const first = run('--proof', proof)
+  assert.match(first.stdout, /^far: 20 fetched/)
+  assert.deepEqual([first.status, first.stderr, here()], [0, '', 20])
+  const found = spawnSync(process.execPath, [commandPath('mail-fetch'), 'audit', proof], { encoding: 'utf8' })
+  assert.equal(found.status, 0)
+  assert.match(found.stdout, /^sent 20 × RETR$/m)
+  assert.match(found.stdout, /^1 folders stood the same/m)
+  assert.equal(run().stdout, 'far: nothing new in 1 folders\n')
+})
+
 test('a refused login is 77, and is not asked again', t => {
   const { run } = stage(t, account('', 'wrong'))
   const first = run()

@@ -5,11 +5,7 @@ import { test } from 'node:test'
 import { audit, Proof, standingOf } from '../../lib/fetch/proof.js'
 import { temporaryDirectory } from '../support/world.js'
 
-const status = { validity: '7', uidNext: 3, messages: 2 }
-const flags = [
-  { uid: 2, flags: ['b', 'a'] },
-  { uid: 1, flags: [] },
-]
+const standing = { validity: '7', lines: ['1 ', '2 a b'] }
 
 test('a transcript holds what was sent, and no secret', t => {
   const path = join(temporaryDirectory(t), 'proof')
@@ -27,8 +23,8 @@ test('a transcript holds what was sent, and no secret', t => {
   one.sent(Buffer.from('me {6}\r\n'))
   one.sent(Buffer.from('secret\r\n'))
   one.sent(Buffer.from('4 EXAMINE "\xc3\xa9"\r\n', 'latin1'))
-  proof.standing('before', standingOf('INBOX', status, flags))
-  proof.standing('after', standingOf('INBOX', status, [...flags].reverse()))
+  proof.standing('before', standingOf('INBOX', standing))
+  proof.standing('after', standingOf('INBOX', { ...standing, lines: [...standing.lines] }))
   proof.end()
   const text = readFileSync(path, 'utf8')
   assert.doesNotMatch(text, /secret|c2Vj/)

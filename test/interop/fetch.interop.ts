@@ -344,6 +344,24 @@ SyncState *
     assert.ok(readdirSync(cur).length > 0)
   })
 
+  test('POP3: everything comes once, and there nothing changes', async t => {
+    const { remote, home, account } = stage(t, { protocol: 'pop3', port: dovecot.pop3 })
+    put(remote, range(80), 'S')
+    await fetchOnce(account, { dry: true })
+    const there = digest(remote)
+    assert.equal(fetched(await fetchOnce(account)), 80)
+    assert.deepEqual(
+      (await holds(home)).map(({ number, octets }) => [number, octets]),
+      range(80).map(n => [n, text(n)]),
+    )
+    assert.equal(fetched(await fetchOnce(account)), 0)
+    assert.deepEqual(digest(remote), there)
+    put(remote, [81])
+    rmSync(join(home, 'Maildir', 'cur', readdirSync(join(home, 'Maildir', 'cur'))[0] as string))
+    assert.equal(fetched(await fetchOnce(account)), 1)
+    assert.equal((await numbers(home)).length, 80)
+  })
+
   test('a wrong password is asked once; then not until it is another one, or somebody says so', async t => {
     const { account } = stage(t, { secret: async () => ({ password: 'wrong' }) })
     await assert.rejects(fetchOnce(account), LoginRefused)
