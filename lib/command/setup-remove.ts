@@ -13,6 +13,7 @@ export const remove = command({
   summary: 'take back what was made here; mail, users, secrets and certificates stay',
   options: {
     root: { type: 'string', argument: 'DIR', help: 'the system below DIR' },
+    units: { type: 'boolean', help: 'the units only; the configuration stays' },
     all: { type: 'boolean', help: 'users, aliases, secrets, certificates and the authority too; never mail' },
   },
   run: async ({ values }) => {
@@ -29,9 +30,11 @@ export const remove = command({
     const runs = base === '' && hasSystemd()
     if (runs) stop(memory)
     if (memory.enabled.length > 0) disableQuietly(base === '' ? [] : [`--root=${base}`], memory.enabled)
-    for (const path of await files.takeBack(memory.files))
-      say(`${path} was changed since it was made; it stays`)
+    const isGoing = (path: string) => !values.units || path.startsWith('/etc/systemd/')
+    const [going, staying] = partition(memory.files, isGoing)
+    for (const path of await files.takeBack(going)) say(`${path} was changed since it was made; it stays`)
     if (runs) tool('systemctl', 'daemon-reload')
+    if (values.units) return files.remember({ ...memory, files: staying, enabled: [] })
     await files.forget()
     if (values.all)
       for (const name of ['users', 'aliases', 'secrets', 'tls'])
@@ -39,6 +42,17 @@ export const remove = command({
     say('taken back; the mail stays in /var/lib/postern, and so does the user postern, whose it is')
   },
 })
+
+function partition<Value>(
+  record: Readonly<Record<string, Value>>,
+  isFirst: (key: string) => boolean,
+): [Record<string, Value>, Record<string, Value>] {
+  const entries = Object.entries(record)
+  return [
+    Object.fromEntries(entries.filter(([key]) => isFirst(key))),
+    Object.fromEntries(entries.filter(([key]) => !isFirst(key))),
+  ]
+}
 
 /** The target takes all with it, but waits for nobody; their files must not go before they do. */
 function stop({ enabled, files }: Memory): void {
