@@ -28,6 +28,7 @@ await handle.close()
 Object.assign(fs.promises, {
   rename: counted(fs.promises.rename),
   rm: counted(fs.promises.rm),
+  unlink: counted(fs.promises.unlink),
   open: counted(fs.promises.open as never, writes),
 })
 syncBuiltinESMExports()

@@ -32,20 +32,31 @@ function run(killAt: number, ...args: string[]): Promise<{ said: string; lived: 
   })
 }
 
+/** What a dead process left of an entry, by the names at the head of entry.ts. */
+function stateOf(directory: string, id: string | undefined): string {
+  const names = readdirSync(join(directory, 'mail')).filter(name => id === undefined || name.includes(id))
+  const has = (end: string) => names.some(name => !name.startsWith('.') && name.endsWith(end))
+  if (has('.envelope')) return has('.claim') ? 'abandoned' : 'waiting'
+  return has('.message') ? (has('.claim') ? 'leftover' : 'draft') : 'nothing'
+}
+
 test('killed while enqueueing: what was promised is there whole, and nothing else counts', async t => {
   let lived = false
+  const seen = new Set<string>()
   for (let step = 1; !lived; step++) {
     assert.ok(step < 100)
     const directory = join(temporaryDirectory(t), 'queue')
     const result = await run(step, 'enqueue', directory)
     lived = result.lived
     const queue = await Queue.open(directory)
+    seen.add(stateOf(directory, undefined))
     assert.deepEqual((await queue.sweep()).broken, [])
     const ids = await queue.list()
     if (result.said !== '') assert.deepEqual(ids, [result.said])
     for (const id of ids) assert.equal(statSync(queue.paths(id).message).size, 600_000)
     queue.close()
   }
+  assert.deepEqual([...seen], ['nothing', 'draft', 'waiting'])
 })
 
 test('killed while collecting what was dropped: it is in the queue once', async t => {
@@ -70,7 +81,7 @@ test('killed while collecting what was dropped: it is in the queue once', async 
   }
 })
 
-async function killWhileSending(t: TestContext, step: number): Promise<boolean> {
+async function killWhileSending(t: TestContext, step: number, seen: Set<string>): Promise<boolean> {
   const sink = await Sink.start({
     answer: line => (/none@/.test(line) ? '550 5.1.1 no such user' : undefined),
   })
@@ -79,6 +90,7 @@ async function killWhileSending(t: TestContext, step: number): Promise<boolean> 
     const local = join(w.queue.directory, '..', 'local')
     const id = await w.send({ to: ['b@example.org', 'none@example.org'] })
     const { lived } = await run(step, 'send', w.queue.directory, String(sink.port), local)
+    seen.add(stateOf(w.queue.directory, id))
     const before = sink.received.length
     const reported = existsSync(local) ? readFileSync(local, 'utf8').split('\n').length - 1 : 0
     const envelope = w.queue.read(id)
@@ -98,5 +110,7 @@ async function killWhileSending(t: TestContext, step: number): Promise<boolean> 
 }
 
 test('killed while sending: the second run does what the first had not written down', async t => {
-  for (let step = 1; !(await killWhileSending(t, step)); step++) assert.ok(step < 100)
+  const seen = new Set<string>()
+  for (let step = 1; !(await killWhileSending(t, step, seen)); step++) assert.ok(step < 100)
+  assert.deepEqual([...seen].sort(), ['abandoned', 'leftover', 'nothing', 'waiting'])
 })

@@ -29,6 +29,20 @@ async function identityOf(pid: number, directory: string): Promise<string> {
   return [pid, start, ...place].join(' ')
 }
 
+test('every state that the head of entry.ts names has a folder', () => {
+  const table = readFileSync('lib/queue/entry.ts', 'utf8').matchAll(
+    /^ \* \| ([a-z ]+?) +\| (?:yes|no|any) /gm,
+  )
+  const named = new Set([...table].map(([, state = '']) => state.replace(' ', '-')))
+  const folders = readdirSync(root)
+  assert.ok(named.size >= 6, 'the table cannot be read')
+  for (const state of named)
+    assert.ok(
+      folders.some(folder => folder === state || folder.startsWith(`${state}-`)),
+      state,
+    )
+})
+
 for (const state of readdirSync(root))
   test(`a queue found in the state ${state}`, async t => {
     const sink = await Sink.start()

@@ -3,6 +3,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { test } from 'node:test'
 import { type Directory, serversOf, Undeliverable } from '../../lib/relay/mx.js'
 import { NoConnection } from '../../lib/smtp/no-connection.js'
+import { until } from '../support/world.js'
 import { Sink } from './sink.js'
 import { world } from './world.js'
 
@@ -87,6 +88,30 @@ test('direct: the first server is down, the second takes it, signed', async t =>
     )
     .once()
   assert.match(sink.received[0]?.text ?? '', /^DKIM-Signature: v=1;/)
+  assert.deepEqual(await w.queue.list(), [])
+})
+
+test('direct: DNS that is slow for one domain holds up nobody else', async t => {
+  const w = await world(t)
+  const sink = await Sink.start({}, 0, '127.0.0.3')
+  t.after(() => sink.close())
+  let answer = () => {}
+  const slow = new Promise<void>(resolve => (answer = resolve))
+  const dns: Directory = {
+    mx: async domain => {
+      if (domain === 'slow.org') await slow
+      return [{ priority: 1, exchange: '127.0.0.3' }]
+    },
+    hasAddress: async () => false,
+  }
+  for (let i = 0; i < 20; i++) await w.send({ to: [`a${i}@slow.org`, `b${i}@there.org`] })
+  const relay = w.relay({ direct: true, directPort: sink.port }, { dns })
+  await relay.start()
+  await until(() => sink.received.length === 20)
+  assert.ok(sink.received.every(({ recipients }) => /@there\.org/.test(recipients.join())))
+  answer()
+  await until(() => sink.received.length === 40)
+  await relay.settled()
   assert.deepEqual(await w.queue.list(), [])
 })
 
