@@ -6,6 +6,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DotDecoder, DotEncoder } from '../../lib/wire/dot.js'
 import { type Load, sendLoad } from '../smtp/sender.js'
+import { peakOf } from '../support/measure.js'
 import { makePlace } from '../support/place.js'
 import { Program } from '../support/program.js'
 
@@ -98,11 +99,7 @@ async function benchServer(): Promise<void> {
     recipients: () => fifty,
     text: () => small,
   })
-  report(
-    'smtp.memory',
-    Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, 'latin1'))?.[1]) / 1024,
-    'MiB',
-  )
+  report('smtp.memory', peakOf(server.pid) / 2 ** 20, 'MiB')
   await server.stop()
   let stored = 0
   for (let i = 0; i < users; i++) stored += readdirSync(join(place.maildir(`u${i}`), 'new')).length

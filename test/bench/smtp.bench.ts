@@ -8,7 +8,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Dovecot, mailUser, noDovecot } from '../support/dovecot.js'
-import { cpuSeconds, type Figure, median } from '../support/measure.js'
+import { cpuSeconds, type Figure, median, peakOf } from '../support/measure.js'
 import { makePlace } from '../support/place.js'
 import { noPostfix, Postfix } from '../support/postfix.js'
 import { Program } from '../support/program.js'
@@ -155,8 +155,7 @@ try {
     recipients: 50,
   })
   await compare('100 KiB, 20 sessions', { sessions: 20, size: 102_400, messages: Math.ceil(count / 2) })
-  const memory = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${smtpd.pid}/status`, 'latin1'))?.[1]
-  process.stdout.write(`postern's memory at its highest: ${(Number(memory) / 1024).toFixed(0)} MiB\n`)
+  process.stdout.write(`postern's memory at its highest: ${(peakOf(smtpd.pid) / 2 ** 20).toFixed(0)} MiB\n`)
 } finally {
   await smtpd.stop()
   await postfix.stop()

@@ -1,12 +1,15 @@
 /** Postfix as a smarthost that wants a login and refuses foreign senders, as Gmail does: mail goes out, bounces come back. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { Queue } from '../../lib/queue/queue.js'
 import { queuePlace } from '../bin/queue-place.js'
 import { Dovecot, noDovecot } from '../support/dovecot.js'
-import { noPostfix, Postfix } from '../support/postfix.js'
+import { peakOf } from '../support/measure.js'
+import { answers, freePorts, noPostfix, Postfix } from '../support/postfix.js'
 import { Program } from '../support/program.js'
 import { until } from '../support/world.js'
 
@@ -140,5 +143,29 @@ test('Postfix stops and comes back: nothing is lost, nothing doubled', { skip },
   await until(() => place.entries().length === 0)
   await until(() => postfix.mail('friend').length === before + 5)
   assert.equal(relay.log.match(/event=destination-unreachable/g)?.length, 1)
+  await relay.stop()
+})
+
+test('a message of 200 MB goes out, and never stands in memory whole', { skip }, async t => {
+  const [port = 0] = await freePorts(1)
+  const sink = spawn('/usr/sbin/smtp-sink', ['-u', 'postfix', `127.0.0.1:${port}`, '10'], { stdio: 'ignore' })
+  t.after(() => sink.kill())
+  await until(() => answers(port))
+  const place = queuePlace(t, `host = "127.0.0.1:${port}"\ntls = "off"\nfrom = "me@gmail.test"\n`)
+  const relay = await Program.start('mail-relay', place.config)
+  t.after(() => relay.stop('SIGKILL'))
+  const before = peakOf(relay.pid)
+  const queue = await Queue.open(join(place.directory, 'queue'))
+  const draft = queue.begin({ sender: 'root@x.internal', recipients: [{ address: 'friend@outside.test' }] })
+  await draft.write(Buffer.from('From: root@x.internal\nSubject: large\n\n'))
+  const block = Buffer.from(`.${'x'.repeat(97)}\n`.repeat(10_000))
+  for (let i = 0; i < 200; i++) await draft.write(block)
+  const { id } = await draft.commit()
+  await until(() => !existsSync(queue.paths(id).envelope), 60_000)
+  queue.close()
+  assert.match(relay.log, /event=recipient .*state=relayed/)
+  const grown = peakOf(relay.pid) - before
+  t.diagnostic(`${grown} octets of memory`)
+  assert.ok(grown < 100_000_000, `${grown} octets more`)
   await relay.stop()
 })

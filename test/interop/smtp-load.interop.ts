@@ -1,9 +1,12 @@
-/** Load: ten thousand messages, each there once; and what got its 250 survives kill -9. */
+/** Load: ten thousand messages, each there once; what got its 250 survives kill -9; large messages pass in little memory. */
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { sendLoad } from '../smtp/sender.js'
+import { peakOf } from '../support/measure.js'
 import { makePlace, type Place } from '../support/place.js'
 import { Program } from '../support/program.js'
 import { until } from '../support/world.js'
@@ -19,8 +22,8 @@ function recipientsOf(i: number): string[] {
   return [`u${i % users}@ilnmors.internal`]
 }
 
-function makeWorld(t: TestContext): Place {
-  const place = makePlace('[[smtpd.listen]]\naddress = "127.0.0.1:0"\ntls = "off"\nauth = "off"')
+function makeWorld(t: TestContext, more = ''): Place {
+  const place = makePlace(`${more}[[smtpd.listen]]\naddress = "127.0.0.1:0"\ntls = "off"\nauth = "off"`)
   t.after(() => place.remove())
   const lines = Array.from({ length: users }, (_, i) => `u${i}:{PLAIN}x:::::\n`)
   writeFileSync(join(place.directory, 'users'), lines.join(''))
@@ -86,5 +89,52 @@ test('kill -9 in the middle: every message that got its 250 is there, once', asy
     assert.equal(counts.get(i), 1, `message ${i} got its 250 and is there ${counts.get(i) ?? 0} times`)
   // What was cut off got no answer: it is there once or not at all.
   assert.ok([...counts.values()].every(times => times === 1))
+  assert.equal(await smtpd.stop(), 0)
+})
+
+/** More than the 50 MB that a message may have by default, so that what the collector leaves lying is not mistaken for it. */
+const large = 200_000_000
+
+/** Sends one message that large, by DATA or by BDAT. */
+async function sendLarge(port: number, way: 'DATA' | 'BDAT'): Promise<void> {
+  const socket = connect(port, '127.0.0.1')
+  let seen = ''
+  socket.on('data', chunk => {
+    seen += chunk
+  })
+  const say = async (text: string | Buffer, pattern: RegExp) => {
+    socket.write(text)
+    await until(() => pattern.test(seen), 60_000)
+    seen = ''
+  }
+  const block = Buffer.from(`.${'x'.repeat(97)}\r\n`.repeat(10_000))
+  await say('EHLO x\r\n', /^250 /m)
+  await say('MAIL FROM:<a@x.example>\r\nRCPT TO:<u0@ilnmors.internal>\r\n', /^250 2\.1\.5/m)
+  if (way === 'DATA') await say('DATA\r\n', /^354 /m)
+  for (let sent = 0; sent < large; sent += block.length) {
+    if (way === 'BDAT') socket.write(`BDAT ${block.length}\r\n`)
+    if (!socket.write(block)) await once(socket, 'drain')
+  }
+  await say(way === 'BDAT' ? 'BDAT 0 LAST\r\n' : '.\r\n', /^250 2\.0\.0 Ok/m)
+  await say('QUIT\r\n', /^221 /m)
+  socket.destroy()
+}
+
+test('large messages come in, and none stands in memory whole', async t => {
+  const place = makeWorld(t, '[smtpd]\nmax_message_size = "300M"\n')
+  const smtpd = await Program.start('mail-smtpd', place.config)
+  const [port = 0] = smtpd.ports('smtpd')
+  const before = peakOf(smtpd.pid)
+  await sendLarge(port, 'DATA')
+  await sendLarge(port, 'BDAT')
+  const grown = peakOf(smtpd.pid) - before
+  const directory = join(place.maildir('u0'), 'new')
+  const sizes = readdirSync(directory).map(name => statSync(join(directory, name)).size)
+  assert.deepEqual(
+    sizes.map(size => size > 0.98 * large),
+    [true, true],
+  )
+  assert.ok(grown < large / 2, `${grown} octets more`)
+  t.diagnostic(`${grown} octets of memory`)
   assert.equal(await smtpd.stop(), 0)
 })

@@ -47,6 +47,11 @@ export function pssKiB(root: number): number {
   return sum
 }
 
+/** Octets of memory that a process had at its highest. */
+export function peakOf(pid: number): number {
+  return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]) * 1024
+}
+
 export interface Figure {
   /** Seconds. */
   readonly wall: number

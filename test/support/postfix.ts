@@ -151,7 +151,8 @@ postlog   unix-dgram n - n - 1 postlogd
 `
 }
 
-function answers(port: number): Promise<boolean> {
+/** Whether anybody listens on a port of loopback. */
+export function answers(port: number): Promise<boolean> {
   return new Promise(resolve => {
     const socket = connect(port, '127.0.0.1')
     socket.once('connect', () => {
@@ -162,7 +163,8 @@ function answers(port: number): Promise<boolean> {
   })
 }
 
-async function freePorts(count: number): Promise<number[]> {
+/** Ports of loopback that nobody listened on just now. */
+export async function freePorts(count: number): Promise<number[]> {
   const servers = Array.from({ length: count }, () => createServer())
   await Promise.all(
     servers.map(server => new Promise<void>(done => server.listen(0, '127.0.0.1', () => done()))),
