@@ -143,6 +143,7 @@ export class Mailbox {
     const readOnly = options.readOnly ?? false
     if (needsSync(state)) await state.locked(() => synchronise(state))
     const view = new View(state, readOnly)
+    state.texts.follow()
     if (!readOnly && (state.hasNew || state.journal.hasPending)) await state.locked(() => synchronise(state))
     return view
   }

@@ -47,6 +47,7 @@ async function keep(state: State): Promise<void> {
   if (state.isGone || !state.loaded) return
   const isAlive = (uid: number) => state.table.find(uid) >= 0
   if (state.cache.wantsRewrite(isAlive)) await state.cache.rewrite(isAlive)
+  await state.texts.clean()
   if (!state.journal.hasRecords && state.learned === 0) return
   try {
     await state.locked(() => {

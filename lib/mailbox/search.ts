@@ -1,27 +1,23 @@
 /**
  * SEARCH (RFC 3501 §6.4.4): which messages a query fits. What columns in memory can tell is asked first, then what
- * stat tells, then the digest of the header, then the header, and the whole message last.
+ * stat tells, then the digest of the header, then the header. Whether a text is in a message is asked last, on a
+ * thread, of all messages for which it matters.
  */
-import type { NumberSet, SearchKey } from '../message/query.js'
+import type { SearchKey } from '../message/query.js'
 import { foldText } from '../message/searchable.js'
 import { decodeWords } from '../message/words.js'
 import { Pacer } from '../sys/pacer.js'
 import { Candidate, known, Vanished } from './candidate.js'
 import { fieldText } from './digest.js'
 import { emailIdOf, threadIdOf } from './identity.js'
-import { dateOf, savedDateOf, sizeOf } from './message.js'
+import { compileColumn, type Test, type Verdict } from './search-column.js'
 import type { State } from './state.js'
+import type { TextQuestion } from './text-search.js'
 import type { View } from './view.js'
 
-const dayMs = 86_400_000
-
-/** How dear a question is: columns, stat, digest, header, message. */
-type Cost = 0 | 1 | 2 | 3 | 4
-
-interface Test {
-  readonly cost: Cost
-  /** @throws Vanished when the message is gone */
-  readonly fits: (message: Candidate) => boolean
+/** A text that a query asks for, and where it was found. */
+interface TextLeaf extends TextQuestion {
+  answers?: { found: ReadonlySet<number>; missing: ReadonlySet<number> }
 }
 
 /**
@@ -31,19 +27,39 @@ interface Test {
  * @returns UIDs, ascending
  */
 export async function search(state: State, key: SearchKey, view: View, now: number): Promise<number[]> {
-  const test = compile(key, { now, state })
+  const texts: TextLeaf[] = []
+  const test = compile(key, { now, state, texts })
   const uids = view.uids.slice()
-  const found: number[] = []
-  const candidate = new Candidate(state, view)
-  const pacer = new Pacer()
-  for (let i = 0; i < uids.length; i++) {
-    if (candidate.begin(uids[i]!, i + 1) && holds(test, candidate)) found.push(uids[i]!)
-    if (test.cost > 1 ? pacer.isOver : pacer.isDue) await pacer.rest()
-  }
-  return found
+  const { found, open } = await sift(test, new Candidate(state, view), uids, uids)
+  if (open.length === 0) return found
+  const answers = await state.texts.find(texts, Uint32Array.from(open))
+  for (const [i, leaf] of texts.entries())
+    leaf.answers = { found: answers.found[i]!, missing: answers.missing }
+  const late = await sift(test, new Candidate(state, view), open, uids)
+  return [...found, ...late.found].sort((a, b) => a - b)
 }
 
-function holds(test: Test, candidate: Candidate): boolean {
+/** Those of some messages that fit, and those of which that is not known yet. @param uids what the session counts */
+async function sift(
+  test: Test,
+  candidate: Candidate,
+  some: ArrayLike<number>,
+  uids: Uint32Array,
+): Promise<{ found: number[]; open: number[] }> {
+  const found: number[] = []
+  const open: number[] = []
+  const pacer = new Pacer()
+  for (let i = 0, seq = 1; i < some.length; i++, seq++) {
+    while (uids[seq - 1] !== some[i]) seq++
+    const verdict = candidate.begin(some[i]!, seq) && holds(test, candidate)
+    if (verdict) found.push(some[i]!)
+    else if (verdict === undefined) open.push(some[i]!)
+    if (test.cost > 1 ? pacer.isOver : pacer.isDue) await pacer.rest()
+  }
+  return { found, open }
+}
+
+function holds(test: Test, candidate: Candidate): Verdict {
   try {
     return test.fits(candidate)
   } catch (error) {
@@ -55,6 +71,8 @@ function holds(test: Test, candidate: Candidate): boolean {
 interface Context {
   readonly now: number
   readonly state: State
+  /** The texts that are asked for. */
+  readonly texts: TextLeaf[]
 }
 
 function compile(key: SearchKey, context: Context): Test {
@@ -65,13 +83,17 @@ function compile(key: SearchKey, context: Context): Test {
     case 'or': {
       const tests = key.keys.map(inner => compile(inner, context)).sort((a, b) => a.cost - b.cost)
       const cost = tests.at(-1)?.cost ?? 0
-      return key.kind === 'and'
-        ? { cost, fits: message => tests.every(test => test.fits(message)) }
-        : { cost, fits: message => tests.some(test => test.fits(message)) }
+      return { cost, fits: joined(tests, key.kind === 'or') }
     }
     case 'not': {
       const inner = compile(key.key, context)
-      return { cost: inner.cost, fits: message => !inner.fits(message) }
+      return {
+        cost: inner.cost,
+        fits: message => {
+          const verdict = inner.fits(message)
+          return verdict === undefined ? undefined : !verdict
+        },
+      }
     }
     case 'from':
     case 'to':
@@ -82,20 +104,49 @@ function compile(key: SearchKey, context: Context): Test {
     case 'sentbefore':
     case 'senton':
     case 'header':
+      return compileHeader(key)
     case 'body':
     case 'text':
-      return compileText(key)
+      return compileText(foldText(key.value), key.kind === 'text', context)
     case 'emailid':
       return { cost: 4, fits: ({ uid }) => known(emailIdOf(context.state, uid)) === key.id }
     case 'threadid':
       return { cost: 3, fits: ({ uid }) => known(threadIdOf(context.state, uid)) === key.id }
     default:
-      return compileColumn(key, context)
+      return compileColumn(key, context.state, context.now)
   }
 }
 
-/** Keys that ask for what the message says. */
-function compileText(key: SearchKey): Test {
+/** Whether one of several verdicts is `decisive`, which then is the answer: true for OR, false for AND. */
+function joined(tests: readonly Test[], decisive: boolean): Test['fits'] {
+  return message => {
+    let verdict: Verdict = !decisive
+    for (const test of tests) {
+      const one = test.fits(message)
+      if (one === decisive) return decisive
+      if (one === undefined) verdict = undefined
+    }
+    return verdict
+  }
+}
+
+function compileText(value: string, header: boolean, { texts }: Context): Test {
+  if (value === '') return { cost: 0, fits: () => true }
+  const leaf: TextLeaf = { value, header }
+  texts.push(leaf)
+  return {
+    cost: 4,
+    fits: message => {
+      if (!leaf.answers?.missing.has(message.uid)) return leaf.answers?.found.has(message.uid)
+      // Its file was not where it had been.
+      const inHeader = header && message.headerText.includes(value)
+      return inHeader || message.texts.some(text => text.includes(value))
+    },
+  }
+}
+
+/** Keys that ask for what the header says. */
+function compileHeader(key: SearchKey): Test {
   switch (key.kind) {
     case 'from':
     case 'to':
@@ -113,20 +164,8 @@ function compileText(key: SearchKey): Test {
       return sentTest(day => day === key.day)
     case 'header':
       return headerTest(key.name.toLowerCase(), foldText(key.value))
-    case 'body': {
-      const value = foldText(key.value)
-      return { cost: 4, fits: message => message.texts.some(text => text.includes(value)) || value === '' }
-    }
-    case 'text': {
-      const value = foldText(key.value)
-      return {
-        cost: 4,
-        fits: message =>
-          message.headerText.includes(value) || message.texts.some(text => text.includes(value)),
-      }
-    }
     default:
-      throw new TypeError(`no key for texts: ${key.kind}`)
+      throw new TypeError(`no key for headers: ${key.kind}`)
   }
 }
 
@@ -144,85 +183,5 @@ function headerTest(name: string, value: string): Test {
           (value === '' ||
             foldText(decodeWords(Buffer.from(header.binary(field), 'latin1'))).includes(value)),
       ),
-  }
-}
-
-/** Keys that the columns and stat can tell. */
-function compileColumn(key: SearchKey, { now, state }: Context): Test {
-  switch (key.kind) {
-    case 'seq':
-      return setTest(key.set, message => message.seq)
-    case 'uid':
-      return setTest(key.set, message => message.uid)
-    case 'flag':
-      return { cost: 0, fits: ({ row }) => (state.table.masks[row]! & key.flag) !== 0 }
-    case 'keyword':
-      return keywordTest(state, key.keyword)
-    case 'recent':
-      return { cost: 0, fits: ({ view, uid }) => view.isRecent(uid) }
-    case 'modseq':
-      return { cost: 0, fits: ({ row }) => state.table.modseqs[row]! >= key.modseq }
-    case 'larger':
-      return { cost: 1, fits: ({ uid }) => known(sizeOf(state, uid)) > key.size }
-    case 'smaller':
-      return { cost: 1, fits: ({ uid }) => known(sizeOf(state, uid)) < key.size }
-    case 'older':
-      return dateTest(dateOf, date => date <= now - key.seconds * 1000)
-    case 'younger':
-      return dateTest(dateOf, date => date >= now - key.seconds * 1000)
-    case 'since':
-    case 'savedsince':
-      return dateTest(key.kind === 'since' ? dateOf : savedDateOf, date => date >= key.day * dayMs)
-    case 'before':
-    case 'savedbefore':
-      return dateTest(key.kind === 'before' ? dateOf : savedDateOf, date => date < key.day * dayMs)
-    case 'on':
-    case 'savedon':
-      return dateTest(
-        key.kind === 'on' ? dateOf : savedDateOf,
-        date => date >= key.day * dayMs && date < (key.day + 1) * dayMs,
-      )
-    default:
-      return { cost: 0, fits: () => false }
-  }
-
-  function dateTest(
-    date: (state: State, uid: number) => number | undefined,
-    fits: (ms: number) => boolean,
-  ): Test {
-    return { cost: 1, fits: ({ uid }) => fits(known(date(state, uid))) }
-  }
-}
-
-function setTest(set: NumberSet, number: (message: Candidate) => number): Test {
-  const ranges = [...set].sort((a, b) => a[0] - b[0])
-  // Ranges may overlap: of those that begin at or below a number, the one that ends last decides.
-  const ends: number[] = []
-  for (const [, last] of ranges) ends.push(Math.max(last, ends.at(-1) ?? 0))
-  return {
-    cost: 0,
-    fits: message => {
-      const wanted = number(message)
-      let low = 0
-      let high = ranges.length
-      while (low < high) {
-        const middle = (low + high) >>> 1
-        if (ranges[middle]![0] <= wanted) low = middle + 1
-        else high = middle
-      }
-      return low > 0 && ends[low - 1]! >= wanted
-    },
-  }
-}
-
-function keywordTest(state: State, keyword: string): Test {
-  const wanted = keyword.toLowerCase()
-  return {
-    cost: 0,
-    fits: ({ row, uid }) => {
-      const bit = state.flags.bitOf(wanted)
-      if (bit !== undefined) return (state.table.masks[row]! & bit) !== 0
-      return (state.table.extras.get(uid) ?? []).some(name => name.toLowerCase() === wanted)
-    },
   }
 }

@@ -12,6 +12,7 @@ import { Journal } from './journal.js'
 import { catchUpJournal, load, save } from './persist.js'
 import { Directory } from './scan.js'
 import { Table } from './table.js'
+import { TextSearch } from './text-search.js'
 import { UidList } from './uidlist.js'
 
 /** The mailbox was deleted, or another one stands in its place: whoever has it open must let go. */
@@ -47,6 +48,7 @@ export class State {
   readonly foretold = new Map<number, number>()
   readonly journal: Journal
   readonly gone = new Gone()
+  readonly texts: TextSearch
   /** The snapshot or the journal on disk is not to be used: both are to be written anew. */
   wantsSnapshot = false
   /** Sizes and dates found out since the snapshot was written. */
@@ -68,6 +70,7 @@ export class State {
     this.list = new UidList(this.directory)
     this.flags = new FlagNames(this.directory)
     this.journal = new Journal(this.directory)
+    this.texts = new TextSearch(this)
     this.newDirectory = new Directory(this.directory, 'new')
     this.curDirectory = new Directory(this.directory, 'cur')
   }
@@ -84,6 +87,7 @@ export class State {
   /** Lets go of files; what is known stays. */
   close(): void {
     this.#cache?.close()
+    this.texts.close()
   }
 
   /** The directory a row's file is in. */

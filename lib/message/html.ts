@@ -15,6 +15,9 @@ const entities: Readonly<Record<string, string>> = {
 /** Elements whose content nobody reads. */
 const hidden = /^(script|style|head|title)$/
 
+/** Runs of space, but for the single spaces between most words, which stay as they are: that is many times faster. */
+const spaces = / ?[\t\r\n\u00a0][ \t\r\n\u00a0]*| {2}[ \t\r\n\u00a0]*/g
+
 /** The words of an HTML text, runs of space made one. */
 export function plainText(html: string): string {
   const pieces: string[] = []
@@ -29,9 +32,7 @@ export function plainText(html: string): string {
     if (open < 0) break
     at = afterTag(html, open, pieces, lowered, endless)
   }
-  return decodeEntities(pieces.join(''))
-    .replace(/[ \t\r\n\u00a0]+/g, ' ')
-    .trim()
+  return decodeEntities(pieces.join('')).replace(spaces, ' ').trim()
 }
 
 /** Goes behind a tag, and behind the whole element where that is hidden. */

@@ -12,7 +12,7 @@ import { decodeWords } from './words.js'
 
 /** The form in which texts are compared: a substring of one is looked for in the other. */
 export function foldText(text: string): string {
-  if (/^[\x00-\x7f]*$/.test(text)) return text.toLowerCase()
+  if (!/[^\x00-\x7f]/.test(text)) return text.toLowerCase()
   // Lower case can take a letter apart (İ), so that it is put together after.
   return text.toLowerCase().normalize('NFKC').toLowerCase()
 }
@@ -43,9 +43,12 @@ export function* bodyTexts(octets: Buffer, part: Part): Generator<string> {
   if (part.type === 'text' || part.type === 'message') yield partText(octets, part)
 }
 
+/** Where texts are decoded: nobody looks at what the last one was when the next one is. */
+const room = Buffer.allocUnsafeSlow(256 * 1024)
+
 /** The text of one part, decoded and folded. */
 function partText(octets: Buffer, part: Part): string {
-  const decoded = decodeTransfer(octets.subarray(part.bodyStart, part.bodyEnd), part.encoding)
+  const decoded = decodeTransfer(octets.subarray(part.bodyStart, part.bodyEnd), part.encoding, room)
   const text = decodeCharset(decoded, joinedParameter(part.parameters, 'charset'))
   return foldText(part.subtype === 'html' || part.subtype === 'xhtml' ? plainText(text) : text)
 }

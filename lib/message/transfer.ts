@@ -8,10 +8,11 @@ const EQUALS = 61
  * The octets of a part's body as they were before they were encoded.
  *
  * @param encoding in lower case; any but base64 and quoted-printable leaves the octets as they are
+ * @param room where the result may be put, for those who need it no longer than until the next call
  */
-export function decodeTransfer(octets: Buffer, encoding: string): Buffer {
+export function decodeTransfer(octets: Buffer, encoding: string, room?: Buffer): Buffer {
   if (encoding === 'base64') return decodeBase64(octets)
-  return encoding === 'quoted-printable' ? decodeQuotedPrintable(octets) : octets
+  return encoding === 'quoted-printable' ? decodeQuotedPrintable(octets, room) : octets
 }
 
 /** Node passes over line ends and strange characters by itself, but ends at a "=": texts put together have more. */
@@ -23,12 +24,13 @@ function decodeBase64(octets: Buffer): Buffer {
 }
 
 /** RFC 2045 §6.7: soft line ends go, space at the end of a line goes, "=XX" is an octet, any other "=" is itself. */
-function decodeQuotedPrintable(octets: Buffer): Buffer {
-  const out = Buffer.allocUnsafe(octets.length)
+function decodeQuotedPrintable(octets: Buffer, room?: Buffer): Buffer {
+  const { length } = octets
+  const out = room && room.length >= length ? room : Buffer.allocUnsafe(length)
   let filled = 0
-  // Where space begins that goes if a line end follows.
+  // Space before this was encoded, and stays.
   let kept = 0
-  for (let at = 0; at < octets.length; at++) {
+  for (let at = 0; at < length; at++) {
     const octet = octets[at]!
     if (octet === EQUALS) {
       const after = lineEndAfter(octets, at + 1)
@@ -40,13 +42,10 @@ function decodeQuotedPrintable(octets: Buffer): Buffer {
       } else out[filled++] = octet
       kept = filled
     } else if (octet === LF || octet === CR) {
-      filled = kept
+      while (filled > kept && (out[filled - 1] === 32 || out[filled - 1] === 9)) filled--
       out[filled++] = octet
       kept = filled
-    } else {
-      out[filled++] = octet
-      if (octet !== 32 && octet !== 9) kept = filled
-    }
+    } else out[filled++] = octet
   }
   return out.subarray(0, filled)
 }

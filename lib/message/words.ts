@@ -1,4 +1,5 @@
 /** Reading text beyond ASCII out of header fields: encoded words (RFC 2047) and parameters (RFC 2231). */
+import { isAscii } from 'node:buffer'
 import { decodeCharset, decodeUnlabelled } from './charset.js'
 import { findParameter, findSegments, type Parameter } from './parameters.js'
 
@@ -23,6 +24,7 @@ interface Word {
 export function decodeWords(value: string | Buffer, hint?: string): string {
   const isRaw = typeof value !== 'string'
   const text = isRaw ? value.toString('latin1') : value
+  if (isRaw && isAscii(value) && !text.includes('=?')) return printable(text)
   const plain = (run: string) => (isRaw ? decodeUnlabelled(Buffer.from(run, 'latin1'), hint) : run)
   if (!text.includes('=?')) return printable(plain(text))
   let decoded = ''
