@@ -50,6 +50,10 @@ const standardFolders: Readonly<Record<string, string>> = {
 /** Preparations under way, by root: two first logins at once make the folders once. */
 const preparing = new Map<string, Mutex>()
 
+/** When tmp/ was last cleaned, by root, in milliseconds of the monotonic clock. */
+const cleaned = new Map<string, number>()
+const cleanEvery = 3_600_000
+
 /** One opened account; close() it when the session ends. */
 export class Account {
   readonly root: string
@@ -87,7 +91,16 @@ export class Account {
     const isFresh = missing.length === names.length
     const add = isFresh ? ['INBOX', ...names] : missing
     if (add.length > 0) await changeSubscriptions(this.root, { add })
-    await cleanTmp(this.root, this.#clock())
+    await this.#clean()
+  }
+
+  /** What dead processes left in tmp/ of the mailboxes goes; once an hour for each Maildir is enough. */
+  async #clean(): Promise<void> {
+    const now = performance.now()
+    if (now - (cleaned.get(this.root) ?? Number.NEGATIVE_INFINITY) < cleanEvery) return
+    cleaned.set(this.root, now)
+    for (const directory of this.#folders.list().values())
+      await cleanTmp(directory === '' ? this.root : `${this.root}/${directory}`, this.#clock())
   }
 
   /** All mailboxes, and the names above them that are none, sorted; INBOX first. */

@@ -24,10 +24,13 @@ export async function addFiles(state: State, files: readonly File[]): Promise<vo
   await pacer.rest()
   await writeUids(state, ofNobody)
   if (files.length === 0) return
-  const modseq = state.nextModseq()
+  const all = [...ofOthers, ...ofNobody]
+  // A MODSEQ that no message has would raise HIGHESTMODSEQ here and nowhere else.
+  const isNoted = ({ unique }: File) => !state.foretold.has(list.uids.get(unique)!)
+  const modseq = all.some(isNoted) ? state.nextModseq() : state.modseq
   let recent = 0
   const noted: number[] = []
-  for (const file of [...ofOthers, ...ofNobody]) {
+  for (const file of all) {
     const uid = list.uids.get(file.unique)!
     const known = state.foretold.get(uid)
     if (known === undefined) noted.push(uid)

@@ -7,6 +7,7 @@
  * is written anew, which is when half of it is such.
  */
 import { fstatSync, ftruncateSync, openSync, readSync, renameSync, rmSync, statSync } from 'node:fs'
+import { basename, dirname } from 'node:path'
 import { setImmediate as yielding } from 'node:timers/promises'
 import { closeQuietly, writeAllSync } from '../sys/atomic.js'
 import { errorCode } from '../sys/error.js'
@@ -165,11 +166,16 @@ export class Cache {
     this.#places = new Map()
     this.#live = 0
     this.#block = Buffer.alloc(0)
-    const temporary = `${this.#path}.tmp`
+    const temporary = `${dirname(this.#path)}/tmp/${basename(this.#path)}.${process.pid}`
     rmSync(temporary, { force: true })
     const fd = openSync(temporary, 'ax+', 0o600)
-    writeAllSync(fd, headerOf(this.validity))
-    renameSync(temporary, this.#path)
+    try {
+      writeAllSync(fd, headerOf(this.validity))
+      renameSync(temporary, this.#path)
+    } catch (error) {
+      closeQuietly(fd)
+      throw error
+    }
     if (this.#fd !== undefined) closeQuietly(this.#fd)
     this.#fd = fd
     this.#ino = fstatSync(fd).ino

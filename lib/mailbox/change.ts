@@ -232,3 +232,12 @@ export async function expunge(
   await inTurns(state, uids, begin, step, end)
   return gone.sort((a, b) => a - b)
 }
+
+/** Notes that messages are gone whose files went to another mailbox. */
+export async function forget(state: State, uids: readonly number[]): Promise<void> {
+  if (uids.length === 0) return
+  await state.locked(async () => {
+    state.expunged(uids)
+    if (state.list.wantsRewrite) await state.list.rewrite()
+  })
+}

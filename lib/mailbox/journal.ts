@@ -12,6 +12,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { closeSync, fstatSync, openSync, readSync, renameSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { closeQuietly, writeAllSync } from '../sys/atomic.js'
 import { isMissing } from '../sys/error.js'
@@ -150,7 +151,7 @@ export class Journal {
   }
 
   #start(id: string, header: Buffer): void {
-    const temporary = `${this.path}.tmp`
+    const temporary = `${dirname(this.path)}/tmp/postern.journal`
     const fd = openSync(temporary, 'w', 0o600)
     try {
       writeAllSync(fd, header)

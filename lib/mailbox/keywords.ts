@@ -3,11 +3,12 @@
  *
  *     <0 to 25> <keyword>
  *
- * Index 0 is the letter a. Written only under dovecot-uidlist.lock: to dovecot-keywords.lock, synced, renamed. Its
+ * Index 0 is the letter a. Written only under dovecot-uidlist.lock: in tmp/, synced, renamed. Its
  * modification time grows by a second at least with every write, since Dovecot reads it anew only when the time in
  * seconds differs. Names are compared without case. A letter keeps its name as long as the file has it.
  */
 import { readFileSync, renameSync, rmSync, statSync, utimesSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { firstKeywordBit } from '../message/flags.js'
 import { writeSynced } from '../sys/atomic.js'
 import { isMissing } from '../sys/error.js'
@@ -96,7 +97,7 @@ export class Keywords {
 
   async #write(names: (string | undefined)[]): Promise<void> {
     const text = names.map((name, index) => (name === undefined ? '' : `${index} ${name}\n`)).join('')
-    const temporary = `${this.#path}.lock`
+    const temporary = `${dirname(this.#path)}/tmp/dovecot-keywords`
     const before = statSync(this.#path, { throwIfNoEntry: false })?.mtimeMs ?? 0
     // Left by a process that died: the lock on the list says that nobody else writes it now.
     rmSync(temporary, { force: true })

@@ -8,11 +8,12 @@ import { Pacer } from '../sys/pacer.js'
 import { expunge, type FlagChange, type StoreOptions, type StoreResult, store } from './change.js'
 import { emailIdOf, threadIdOf } from './identity.js'
 import { dateOf, readMessage, savedDateOf, sizeOf, storedSizeOf } from './message.js'
+import { move } from './move.js'
 import { search } from './search.js'
 import { sort } from './sort.js'
 import type { State } from './state.js'
 import { needsSync, synchronise, synchroniseOnce } from './sync.js'
-import { type Appending, append, copy, move, type Transfer } from './transfer.js'
+import { type Appending, append, copy, type Transfer } from './transfer.js'
 import { View } from './view.js'
 
 /** How long a session waits for a long change of another before it goes on with what is known, in milliseconds. */

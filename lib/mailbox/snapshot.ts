@@ -1,6 +1,6 @@
 /**
  * postern.index: a mailbox's columns as they were at one moment, so that a new process need not read directories and
- * name all messages again. Written to postern.index.tmp and renamed; not synced: its CRC tells whether it is whole.
+ * name all messages again. Written in tmp/ and renamed; not synced: its CRC tells whether it is whole.
  *
  *     "PSTNIDX1", octets of JSON (4), CRC-32 of all that follows (4), JSON,
  *     then columns: MODSEQs (8 each), dates (8), UIDs (4), masks (4), sizes (4), stored sizes (4), in new/ (1),
@@ -76,13 +76,14 @@ export async function writeSnapshot(
     12,
   )
   const path = `${directory}/postern.index`
-  const fd = openSync(`${path}.tmp`, 'w', 0o600)
+  const temporary = `${directory}/tmp/postern.index`
+  const fd = openSync(temporary, 'w', 0o600)
   try {
     for (const part of [head, ...parts]) writeAllSync(fd, part)
   } finally {
     closeSync(fd)
   }
-  renameSync(`${path}.tmp`, path)
+  renameSync(temporary, path)
 }
 
 function octetsOf(column: ArrayBufferView): Buffer {

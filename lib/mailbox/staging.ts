@@ -77,22 +77,45 @@ function stageOne(source: State, uid: number, target: State): Staged | undefined
   const temporary = `${target.directory}/tmp/${base}`
   try {
     linkOrCopy(from, temporary)
-    const { size: octets, mtimeMs } = statSync(temporary)
-    const said = parseName(source.table.names[row]!)
-    // Sizes go into the new name only if they are known to be right: with a wrong one Dovecot cannot read it.
-    const right = said.storedSize === octets && said.size !== undefined
-    return {
-      uid,
-      temporary,
-      unique: right ? withSizes(base, octets, said.size) : base,
-      flags: source.flagsOf(row),
-      storedSize: octets,
-      size: right ? said.size : undefined,
-      date: mtimeMs,
-    }
+    return { uid, temporary, ...arrivalOf(source, row, base, statSync(temporary)) }
   } catch (error) {
     if (isMissing(error)) return undefined
     throw error
+  }
+}
+
+/** A message that is to be renamed into another mailbox. */
+export interface Leaving extends Omit<Staged, 'temporary'> {
+  /** Where its file is. */
+  readonly from: string | Buffer
+}
+
+/** What is to be known of messages before they are renamed into another mailbox; undefined when a file is not there. */
+export async function look(source: State, uids: ArrayLike<number>): Promise<Leaving[] | undefined> {
+  const leaving: Leaving[] = []
+  const pacer = new Pacer()
+  for (let i = 0; i < uids.length; i++) {
+    const row = source.table.find(uids[i]!)
+    if (row < 0) continue
+    const from = pathOf(source.directoryOf(row), source.table.names[row]!)
+    const found = statSync(from, { throwIfNoEntry: false })
+    if (!found) return undefined
+    leaving.push({ uid: uids[i]!, from, ...arrivalOf(source, row, uniqueName(), found) })
+    if (pacer.isOver) await pacer.rest()
+  }
+  return leaving
+}
+
+/** Sizes go into the new name only if they are known to be right: with a wrong one Dovecot cannot read it. */
+function arrivalOf(source: State, row: number, base: string, found: { size: number; mtimeMs: number }) {
+  const said = parseName(source.table.names[row]!)
+  const right = said.storedSize === found.size && said.size !== undefined
+  return {
+    unique: right ? withSizes(base, found.size, said.size) : base,
+    flags: source.flagsOf(row),
+    storedSize: found.size,
+    size: right ? said.size : undefined,
+    date: found.mtimeMs,
   }
 }
 

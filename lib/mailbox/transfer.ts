@@ -1,11 +1,10 @@
-/** Messages that come into a mailbox with a UID at once: APPEND, COPY and MOVE. */
+/** Messages that come into a mailbox with a UID at once: APPEND and COPY; MOVE is in move.ts. */
 import { renameSync, unlinkSync } from 'node:fs'
 import type { Delivery } from '../maildir/maildir.js'
 import { maskOf, pathOf, uniqueOf, withMask } from '../maildir/name.js'
 import { syncDirectory } from '../sys/atomic.js'
-import { isMissing } from '../sys/error.js'
+import { describe } from '../sys/error.js'
 import { Pacer } from '../sys/pacer.js'
-import { expunge } from './change.js'
 import type { FlagSet } from './flag-names.js'
 import { discard, stage } from './staging.js'
 import type { State } from './state.js'
@@ -29,9 +28,11 @@ export interface Transfer {
 }
 
 /** A file about to get a name in cur/ and a UID. */
-interface Arrival {
+export interface Arrival {
   /** Gives the file its name in cur/, which is synced afterwards. */
   place(flags: FlagSet): Promise<string>
+  /** Takes the name away again; the file is removed when left out. */
+  readonly takeBack?: (path: string | Buffer) => void
   readonly flags: readonly string[]
   readonly storedSize?: number
   readonly size?: number
@@ -69,7 +70,8 @@ export async function append(state: State, messages: readonly Appending[]): Prom
   )
 }
 
-function arrive(state: State, arrivals: readonly Arrival[]): Promise<number[]> {
+/** Gives files their names and UIDs, all or none. @returns the UIDs */
+export function arrive(state: State, arrivals: readonly Arrival[]): Promise<number[]> {
   return new Promise((resolve, reject) => {
     const queue = queues.get(state) ?? []
     queues.set(state, queue)
@@ -105,7 +107,7 @@ async function place(state: State, jobs: readonly Job[]): Promise<void> {
     }
   } catch (error) {
     curDirectory.stale = true
-    for (const { names } of placed) removeAll(state, names)
+    for (const one of placed) takeBack(state, one)
     for (const job of jobs) job.reject(error)
   }
 }
@@ -133,17 +135,20 @@ async function placeAll(state: State, { job, sets, names }: Placed): Promise<voi
       if (pacer.isOver) await pacer.rest()
     }
   } catch (error) {
-    removeAll(state, names.splice(0))
+    takeBack(state, { job, sets, names })
+    names.length = 0
     job.reject(error)
   }
 }
 
-function removeAll(state: State, names: readonly string[]): void {
-  for (const name of names)
+function takeBack(state: State, { job, names }: Placed): void {
+  for (const [i, name] of names.entries())
     try {
-      unlinkSync(pathOf(state.curDirectory.path, name))
+      const undo = job.arrivals[i]?.takeBack ?? unlinkSync
+      undo(pathOf(state.curDirectory.path, name))
     } catch (error) {
-      if (!isMissing(error)) throw error
+      // What cannot be taken back is there twice at worst, and never lost.
+      state.log.warning('not-taken-back', { mailbox: state.name, error: describe(error) })
     }
 }
 
@@ -193,11 +198,4 @@ export async function copy(source: State, uids: ArrayLike<number>, target: State
     discard(staged)
     throw error
   }
-}
-
-/** Copies messages, then removes the originals: a crash between the two leaves both, never none (RFC 6851). */
-export async function move(source: State, uids: ArrayLike<number>, target: State): Promise<Transfer> {
-  const transfer = await copy(source, uids, target)
-  await expunge(source, transfer.sources, false)
-  return transfer
 }

@@ -6,7 +6,7 @@
  *
  * UIDs rise strictly. N is a floor only: lines are appended without touching it. Lines of messages that are gone stay
  * until the file is rewritten. Written only under dovecot-uidlist.lock: new lines are appended and synced; for all
- * else dovecot-uidlist.tmp is written, synced and renamed. It is read under the lock too: a last line
+ * else the file is written in tmp/, synced and renamed. It is read under the lock too: a last line
  * without its end was torn. Keys that we do not know are kept. Version 1 (`1 <uidvalidity> <next>`, `<uid> <name>`) is read.
  *
  * A broken line is passed over and the file then rewritten: its message gets a new UID, as with Dovecot, but the
@@ -297,7 +297,7 @@ export class UidList {
     const entries = [...this.uids].sort((a, b) => a[1] - b[1])
     const keys = this.#headerKeys.map(key => ` ${key}`).join('')
     let text = `3 V${this.validity} N${this.next} G${this.guid}${keys}\n`
-    const temporary = `${this.path}.tmp`
+    const temporary = `${this.directory}/tmp/dovecot-uidlist`
     const fd = openSync(temporary, 'w', 0o600)
     let written = 0
     const write = () => {

@@ -1,21 +1,24 @@
 /**
- * Dovecot's dotlock: a plain file NAME.lock, made with O_CREAT|O_EXCL, that holds `pid:hostname`.
+ * Dovecot's dotlock: a plain file NAME.lock that holds `pid:hostname`.
  *
- * A lock whose process is dead on this host is taken over at once; one of another host, or whose content cannot be
- * read, after 120 seconds without a change; one whose process lives, never. (A directory, as proper-lockfile makes,
- * must not stand under this name: Dovecot waits on it for ever.)
+ * It comes into being with its content, as a link, so that whoever is killed leaves either none or one that names a
+ * dead process. Such a lock is taken over at once; so is, after two touches that did not come, one that is older than
+ * the process of that number, which is another's then (the machine was started anew). A lock of another host, or whose
+ * content cannot be read, is after 120 seconds without a change; one whose process lives, never. (A directory, as
+ * proper-lockfile makes, must not stand under this name: Dovecot waits on it for ever.)
  */
 import {
   closeSync,
+  linkSync,
   openSync,
   readFileSync,
-  renameSync,
   statSync,
   unlinkSync,
   utimesSync,
   writeSync,
 } from 'node:fs'
 import { hostname } from 'node:os'
+import { basename, dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { errorCode, TemporaryError } from './error.js'
 import { Mutex } from './mutex.js'
@@ -24,30 +27,45 @@ import { Mutex } from './mutex.js'
 const staleAfter = 120_000
 /** Dovecot touches a lock it holds every ten seconds, so that others see it is alive. */
 const touchEvery = 10_000
+/** Longer than this between two touches nobody takes, in milliseconds. */
+const untouched = touchEvery * 1.5
+/** How long to break a stale lock may take, in milliseconds. */
+const breaking = 5_000
 const host = hostname()
 const content = `${process.pid}:${host}`
 
 const queues = new Map<string, { mutex: Mutex; users: number }>()
 
+export interface DotlockOptions {
+  /** Longest wait for another process, in milliseconds; 30 s unless told. */
+  readonly wait?: number
+  /** After how long a lock counts as left behind that does not say who has it, in milliseconds; 120 s unless told. */
+  readonly stale?: number
+}
+
 /**
- * Runs `work` while holding the dotlock `path`; within this process callers wait in order, without polling.
+ * Runs `work` while holding the dotlock `path`; within this process callers wait in order, without polling. What a
+ * crash may leave behind of the making of it stands in tmp/ beside it, where there is one.
  *
- * @param wait longest wait for another process, in milliseconds
  * @throws TemporaryError when the lock is not to be had in time, naming who holds it
  */
-export async function withDotlock<T>(path: string, work: () => T | Promise<T>, wait = 30_000): Promise<T> {
+export async function withDotlock<T>(
+  path: string,
+  work: () => T | Promise<T>,
+  { wait = 30_000, stale = staleAfter }: DotlockOptions = {},
+): Promise<T> {
   const queue = queues.get(path) ?? { mutex: new Mutex(), users: 0 }
   queues.set(path, queue)
   queue.users++
   try {
-    return await queue.mutex.run(() => holding(path, work, wait))
+    return await queue.mutex.run(() => holding(path, work, wait, stale))
   } finally {
     if (--queue.users === 0) queues.delete(path)
   }
 }
 
-async function holding<T>(path: string, work: () => T | Promise<T>, wait: number): Promise<T> {
-  if (!take(path)) await waitFor(path, wait)
+async function holding<T>(path: string, work: () => T | Promise<T>, wait: number, stale: number): Promise<T> {
+  if (!take(path)) await new Waiting(path, stale).until(wait)
   const touch = setInterval(() => touchLock(path), touchEvery).unref()
   try {
     return await work()
@@ -57,30 +75,107 @@ async function holding<T>(path: string, work: () => T | Promise<T>, wait: number
   }
 }
 
+/** A link that names us: there whole, or not at all. */
 function take(path: string): boolean {
-  let fd: number
+  const mine = begin(path)
   try {
-    fd = openSync(path, 'wx', 0o600)
+    linkSync(mine, path)
+    return true
   } catch (error) {
     if (errorCode(error) === 'EEXIST') return false
     throw error
+  } finally {
+    remove(mine)
+  }
+}
+
+/** Writes who we are into a file that is to become a lock. @returns its path */
+function begin(path: string): string {
+  const name = `${basename(path)}.${process.pid}`
+  let place = `${dirname(path)}/tmp/${name}`
+  let fd: number
+  try {
+    fd = openSync(place, 'w', 0o600)
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error
+    place = `${dirname(path)}/${name}`
+    fd = openSync(place, 'w', 0o600)
   }
   try {
-    writeSync(fd, content)
+    if (writeSync(fd, content) < content.length) throw new TemporaryError(`${place}: no space left`)
+    return place
+  } catch (error) {
+    remove(place)
+    throw error
   } finally {
     closeSync(fd)
   }
-  return true
 }
 
-async function waitFor(path: string, wait: number): Promise<void> {
-  const until = Date.now() + wait
-  for (let pause = 1; ; pause = Math.min(pause * 2, 50)) {
-    if (isStale(path)) breakLock(path)
-    if (take(path)) return
-    if (Date.now() >= until)
-      throw new TemporaryError(`${path} is held by ${holder(path) ?? 'somebody'}; try again later`)
-    await delay(pause)
+/** Somebody waiting for a lock that another has. */
+class Waiting {
+  readonly #path: string
+  readonly #stale: number
+  /** When the lock was last touched, in the clock of files, and since when we know that, in the monotonic one. */
+  #touched = 0
+  #since = 0
+
+  constructor(path: string, stale: number) {
+    this.#path = path
+    this.#stale = stale
+  }
+
+  async until(wait: number): Promise<void> {
+    const end = performance.now() + wait
+    for (let pause = 1; ; pause = Math.min(pause * 2, 50)) {
+      if (this.#isStale()) this.#break()
+      if (take(this.#path)) return
+      if (performance.now() >= end)
+        throw new TemporaryError(
+          `${this.#path} is held by ${holder(this.#path) ?? 'somebody'}; try again later`,
+        )
+      await delay(pause)
+    }
+  }
+
+  #isStale(): boolean {
+    const text = holder(this.#path)
+    const touched = statSync(this.#path, { throwIfNoEntry: false })?.mtimeMs
+    if (text === undefined || touched === undefined) return false
+    const [, pid, name] = /^(\d+):(.+)$/s.exec(text) ?? []
+    if (name !== host) return Date.now() - touched > this.#stale
+    return !isAlive(Number(pid)) || (this.#isUntouched(touched) && isYounger(Number(pid), touched))
+  }
+
+  /** By the monotonic clock, since that of the files may jump. */
+  #isUntouched(touched: number): boolean {
+    if (touched !== this.#touched) [this.#touched, this.#since] = [touched, performance.now()]
+    return performance.now() - this.#since > untouched
+  }
+
+  /**
+   * Removes a stale lock, and never one that somebody else has just put in its place: who breaks holds another lock
+   * meanwhile, and looks again.
+   */
+  #break(): void {
+    const other = begin(this.#path)
+    const door = other.replace(/\d+$/, 'break')
+    try {
+      linkSync(other, door)
+    } catch (error) {
+      const since = statSync(door, { throwIfNoEntry: false })?.mtimeMs ?? Date.now()
+      // Nobody takes that long but the dead.
+      if (Math.abs(Date.now() - since) > breaking) remove(door)
+      if (errorCode(error) === 'EEXIST') return
+      throw error
+    } finally {
+      remove(other)
+    }
+    try {
+      if (this.#isStale()) remove(this.#path)
+    } finally {
+      remove(door)
+    }
   }
 }
 
@@ -90,18 +185,6 @@ function holder(path: string): string | undefined {
     return readFileSync(path, 'latin1').trim()
   } catch {
     return undefined
-  }
-}
-
-function isStale(path: string): boolean {
-  const text = holder(path)
-  if (text === undefined) return false
-  const [, pid, name] = /^(\d+):(.+)$/s.exec(text) ?? []
-  if (name === host) return !isAlive(Number(pid))
-  try {
-    return Date.now() - statSync(path).mtimeMs > staleAfter
-  } catch {
-    return false
   }
 }
 
@@ -116,19 +199,17 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/**
- * Removes a stale lock without ever removing a live one: it is renamed away first, and put back if somebody took
- * it over between our look and our rename.
- */
-function breakLock(path: string): void {
-  const aside = `${path}.${process.pid}`
+/** Whether a process began after a moment, in milliseconds since 1970: what was done then was another's doing. */
+function isYounger(pid: number, moment: number): boolean {
   try {
-    renameSync(path, aside)
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    // proc(5): field 22 is the start in ticks of 10 ms since boot.
+    const started = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]) * 10
+    const up = Number.parseFloat(readFileSync('/proc/uptime', 'latin1')) * 1000
+    return Date.now() - up + started > moment + 1_000
   } catch {
-    return
+    return false
   }
-  if (isStale(aside)) unlinkSync(aside)
-  else renameSync(aside, path)
 }
 
 function touchLock(path: string): void {
@@ -144,5 +225,13 @@ function release(path: string): void {
     unlinkSync(path)
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw error
+  }
+}
+
+function remove(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch {
+    // Gone already, or cleaned away later.
   }
 }

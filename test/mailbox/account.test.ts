@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Account } from '../../lib/mailbox/account.js'
@@ -150,4 +150,21 @@ test('status() counts', async () => {
   assert.match(readFileSync(join(account.root, 'dovecot-uidlist'), 'latin1'), /\n3 :1\.M1P1\.h\n$/)
   await assert.rejects(account.status('X'), trouble('nonexistent'))
   await account.close()
+})
+
+test('what dead processes left in tmp/ of any mailbox goes when it is old enough', async () => {
+  const root = bareMaildir()
+  mkdirSync(join(root, '.Work', 'cur'), { recursive: true })
+  mkdirSync(join(root, '.Work', 'tmp'))
+  for (const path of ['tmp/old', '.Work/tmp/old']) {
+    writeFileSync(join(root, path), 'half')
+  }
+  const hours = (count: number) => Date.now() + count * 3_600_000
+  await (await Account.open(root, { log: quiet, clock: () => hours(35) })).close()
+  assert.deepEqual(readdirSync(join(root, 'tmp')), ['old'])
+  const other = bareMaildir()
+  renameSync(root, `${other}/moved`)
+  await (await Account.open(`${other}/moved`, { log: quiet, clock: () => hours(37) })).close()
+  assert.deepEqual(readdirSync(join(`${other}/moved`, 'tmp')), [])
+  assert.deepEqual(readdirSync(join(`${other}/moved`, '.Work', 'tmp')), [])
 })

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import {
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   rmSync,
@@ -17,6 +18,7 @@ import { Offsets } from '../../lib/mailbox/offsets.js'
 
 const world = mkdtempSync(join(tmpdir(), 'postern-cache-'))
 after(() => rmSync(world, { recursive: true, force: true }))
+mkdirSync(join(world, 'tmp'))
 const path = join(world, 'postern.cache')
 
 function fresh(): Cache {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import {
   existsSync,
   mkdirSync,
@@ -8,6 +9,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Keywords } from '../../lib/mailbox/keywords.js'
@@ -98,6 +100,14 @@ test('many changes of subscriptions at once are all made; a lock left behind is 
   const names = Array.from({ length: 20 }, (_, i) => `n${i}`)
   await Promise.all(names.map(name => changeSubscriptions(root, { add: [name] })))
   assert.deepEqual(readSubscriptions(root).sort(), [...names].sort())
+})
+
+test('a lock on subscriptions that a dead process left holds nobody up', async () => {
+  const root = bareMaildir()
+  const { pid } = spawnSync(process.execPath, ['-e', ''])
+  writeFileSync(join(root, 'subscriptions.lock'), `${pid}:${hostname()}`)
+  await changeSubscriptions(root, { add: ['here'] })
+  assert.deepEqual(readSubscriptions(root), ['here'])
 })
 
 test('no subscriptions at all are none', () => {

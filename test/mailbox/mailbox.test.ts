@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readFileSync, rmSync } from 'node:fs'
+import { readFileSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import {
@@ -141,6 +141,34 @@ test('copy() and move() keep flags, keywords and dates', async () => {
   assert.deepEqual(moved.targets, [3])
   assert.deepEqual([...inbox.uids], [2])
   assert.equal(archive.read(3)?.toString(), 'a\n')
+  await account.close()
+})
+
+test('move() renames the files: the same inode, no second one; one renamed meanwhile comes along', async () => {
+  const account = await openAccount(freshRoot())
+  const [inbox, archive] = [await account.open('INBOX'), await account.open('Archive')]
+  for (let i = 0; i < 3; i++) await add(inbox, `${i}\r\n`, ['Work'])
+  const before = files(inbox.directory).map(path => statSync(join(inbox.directory, path)).ino)
+  const [second = ''] = files(inbox.directory)
+    .filter(path => path.startsWith('cur/'))
+    .slice(1)
+  const moved = await inbox.move([1, 3], archive)
+  assert.deepEqual(
+    [moved.sources, moved.targets],
+    [
+      [1, 3],
+      [1, 2],
+    ],
+  )
+  const after = files(archive.directory).map(path => statSync(join(archive.directory, path)).ino)
+  assert.ok(after.every(ino => before.includes(ino)))
+  assert.deepEqual(files(inbox.directory), [second])
+  assert.deepEqual(flagsOf(archive), { 1: 'Work', 2: 'Work' })
+  assert.equal(inbox.count, 1)
+  rename(inbox.directory, second, `${second}S`)
+  assert.deepEqual((await inbox.move([2], archive)).targets, [3])
+  await Promise.all([inbox.refresh(), archive.refresh()])
+  assert.deepEqual([inbox.count, archive.count, archive.read(3)?.toString()], [0, 3, '1\n'])
   await account.close()
 })
 

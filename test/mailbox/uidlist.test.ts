@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import {
   appendFileSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   renameSync,
@@ -15,6 +16,7 @@ import { UidList } from '../../lib/mailbox/uidlist.js'
 
 const world = mkdtempSync(join(tmpdir(), 'postern-uidlist-'))
 after(() => rmSync(world, { recursive: true, force: true }))
+mkdirSync(join(world, 'tmp'))
 const path = join(world, 'dovecot-uidlist')
 const guid = '0123456789abcdef0123456789abcdef'
 const head = `3 V1700000000 N5 G${guid}`

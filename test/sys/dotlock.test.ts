@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -43,7 +43,7 @@ test('withDotlock() takes over the lock of a dead process of this host at once',
   const path = join(temporaryDirectory(t), 'lock')
   const { pid } = spawnSync(process.execPath, ['-e', ''])
   writeFileSync(path, `${pid}:${hostname()}`)
-  assert.equal(await withDotlock(path, () => 'mine', 1_000), 'mine')
+  assert.equal(await withDotlock(path, () => 'mine', { wait: 1_000 }), 'mine')
 })
 
 test('withDotlock() waits for a live process until it lets go', async t => {
@@ -53,12 +53,43 @@ test('withDotlock() waits for a live process until it lets go', async t => {
   writeFileSync(path, `${holder.pid}:${hostname()}`)
   utimesSync(path, 0, 0)
   await assert.rejects(
-    withDotlock(path, () => 'never', 100),
+    withDotlock(path, () => 'never', { wait: 100 }),
     { name: 'TemporaryError', message: /is held by \d+:/ },
   )
-  const waiting = withDotlock(path, () => 'mine', 5_000)
+  const waiting = withDotlock(path, () => 'mine', { wait: 5_000 })
   holder.kill('SIGKILL')
   assert.equal(await waiting, 'mine')
+})
+
+test('withDotlock() leaves nothing beside the lock, and what it needs to make it stands in tmp/', async t => {
+  const folder = temporaryDirectory(t)
+  mkdirSync(join(folder, 'tmp'))
+  await withDotlock(join(folder, 'lock'), () => assert.deepEqual(readdirSync(folder).sort(), ['lock', 'tmp']))
+  assert.deepEqual([readdirSync(folder), readdirSync(join(folder, 'tmp'))], [['tmp'], []])
+})
+
+test('a stale lock is broken once, whoever else would break it', async t => {
+  const path = join(temporaryDirectory(t), 'lock')
+  const { pid } = spawnSync(process.execPath, ['-e', ''])
+  const module = new URL('../../lib/sys/dotlock.js', import.meta.url).href
+  const script = `import { withDotlock } from ${JSON.stringify(module)}
+    import { closeSync, linkSync, openSync, unlinkSync } from 'node:fs'
+    const [path, dead] = process.argv.slice(1)
+    for (let i = 0; i < 200; i++) {
+      await withDotlock(path, () => {
+        closeSync(openSync(path + '.inside', 'wx'))
+        unlinkSync(path + '.inside')
+      })
+      try { linkSync(dead, path) } catch {}
+    }`
+  writeFileSync(`${path}.dead`, `${pid}:${hostname()}`)
+  const args = ['--input-type=module', '-e', script, path, `${path}.dead`]
+  const children = [1, 2, 3].map(() => spawn(process.execPath, args, { stdio: 'inherit' }))
+  await Promise.all(children.map(child => until(() => child.exitCode !== null, 60_000)))
+  assert.deepEqual(
+    children.map(child => child.exitCode),
+    [0, 0, 0],
+  )
 })
 
 const strangers = [
@@ -70,12 +101,12 @@ for (const [who, content] of strangers)
     const path = join(temporaryDirectory(t), 'lock')
     writeFileSync(path, content)
     await assert.rejects(
-      withDotlock(path, () => 'never', 50),
+      withDotlock(path, () => 'never', { wait: 50 }),
       { name: 'TemporaryError' },
     )
     const old = Date.now() / 1000 - 130
     utimesSync(path, old, old)
-    assert.equal(await withDotlock(path, () => 'mine', 1_000), 'mine')
+    assert.equal(await withDotlock(path, () => 'mine', { wait: 1_000 }), 'mine')
   })
 
 test('withDotlock() loses no increment between processes', async t => {
