@@ -15,7 +15,12 @@ export const imapService: Service<'imapd'> = {
       return serveImap(
         connection,
         {
-          backend: imapBackend({ logins, mechanisms: config.login.mechanisms, log: parts.log }),
+          backend: imapBackend({
+            logins,
+            mechanisms: config.login.mechanisms,
+            quota: parts.quota,
+            log: parts.log,
+          }),
           hostname: config.hostname,
           tls: door.listener.tls,
           identity: door.identity,

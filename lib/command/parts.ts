@@ -6,6 +6,7 @@ import { Logins } from '../auth/login.js'
 import { Users } from '../auth/users.js'
 import type { TlsVersion } from '../config/listeners.js'
 import type { Config } from '../config/load.js'
+import type { QuotaLimits } from '../mailbox/quota.js'
 import { describe, errorCode, exits, MailError } from '../sys/error.js'
 import type { Log } from '../sys/log.js'
 import { Identity } from '../wire/tls.js'
@@ -47,6 +48,12 @@ export class Parts {
 
   get config(): Config {
     return this.#config
+  }
+
+  /** How much mail a user may have of whom the users file says nothing else. */
+  get quota(): QuotaLimits {
+    const { quota, quota_messages: messages } = this.#config.mailbox
+    return { octets: quota, messages }
   }
 
   get users(): Users {

@@ -46,7 +46,7 @@ function verifierOf(parts: Parts, origin: Omit<Origin, 'protocol'>): Pop3Verifie
 
 function maildropOptions(parts: Parts, log: Log) {
   const { delete: removal, lock, login_delay: loginDelay } = parts.config.pop3d
-  return { delete: removal, lock, loginDelay, log }
+  return { delete: removal, lock, loginDelay, quota: parts.quota, log }
 }
 
 export const pop3d = daemonCommand('mail-pop3d', 'Serve mail over POP3', pop3Service)

@@ -51,6 +51,8 @@ export interface ImapStatus {
   readonly mailboxId: string
   /** Octets of all messages on the wire; counted when asked. */
   size(): Promise<number>
+  /** Octets on disk that an expunge would free; counted when asked. */
+  deletedStorage(): Promise<number>
 }
 
 export interface ImapAccount {
@@ -67,8 +69,21 @@ export interface ImapAccount {
   status(name: string): Promise<ImapStatus>
   open(name: string, options: { readonly readOnly: boolean }): Promise<ImapMailbox>
   /** Begins to add messages to a mailbox, which must be there (NO [TRYCREATE]). */
-  append(name: string): Promise<ImapAppend>
+  append(name: string, options?: AppendTarget): Promise<ImapAppend>
+  /** How much there is and may be; undefined without limits. */
+  quota(): Promise<ImapQuota | undefined>
   close(): Promise<void>
+}
+
+export interface AppendTarget {
+  /** Octets of a message that goes when the new one has come: it needs no room of its own (RFC 8508). */
+  readonly instead?: number | undefined
+}
+
+/** Octets on disk, and messages (RFC 9208 §5). */
+export interface ImapQuota {
+  readonly used: { readonly octets: number; readonly messages: number }
+  readonly limits: { readonly octets?: number | undefined; readonly messages?: number | undefined }
 }
 
 export interface AppendOptions {

@@ -8,6 +8,7 @@ const afterLogin = [
   ...['ESEARCH', 'SEARCHRES', 'PARTIAL', 'WITHIN', 'SAVEDATE'],
   ...['OBJECTID', 'PREVIEW', 'REPLACE', 'CATENATE', 'UTF8=ACCEPT'],
   ...['SORT', 'SORT=DISPLAY', 'ESORT'],
+  ...['QUOTA', 'QUOTA=RES-STORAGE', 'QUOTA=RES-MESSAGE'],
 ]
 
 /** Where a password would cross the wire in the clear, no mechanism is offered (RFC 3501 §6.2.3). */

@@ -14,6 +14,7 @@ import { capability, enable, id, logout, namespace, noop, starttls } from './com
 import { idle } from './commands/idle.js'
 import { list, lsub, xlist } from './commands/list.js'
 import { create, deleteMailbox, rename, subscribe, unsubscribe } from './commands/mailboxes.js'
+import { getQuota, getQuotaRoot, setQuota } from './commands/quota.js'
 import { replace } from './commands/replace.js'
 import { search } from './commands/search.js'
 import { examine, select } from './commands/select.js'
@@ -53,6 +54,9 @@ const commands: Readonly<Record<string, Command>> = {
   APPEND: { states: after, run: append, streams: true }, // §6.3.11, RFC 4315
   NAMESPACE: { states: after, run: namespace }, // RFC 2342
   IDLE: { states: after, run: idle }, // RFC 2177
+  GETQUOTA: { states: after, run: getQuota }, // RFC 9208
+  GETQUOTAROOT: { states: after, run: getQuotaRoot },
+  SETQUOTA: { states: after, run: setQuota },
   COMPRESS: { states: after, run: compress }, // RFC 4978
   CHECK: { states: selected, run: check }, // RFC 3501 §6.4.1
   CLOSE: { states: selected, run: close }, // §6.4.2

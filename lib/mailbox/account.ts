@@ -7,6 +7,7 @@ import { Mutex } from '../sys/mutex.js'
 import { Folders, MailboxError } from './folders.js'
 import { Mailbox } from './mailbox.js'
 import { drop, release, share } from './memory.js'
+import { countFolder, Quota, type QuotaLimits } from './quota.js'
 import { changeSubscriptions, readSubscriptions } from './subscriptions.js'
 
 /** A mailbox as LIST shows it. */
@@ -34,6 +35,8 @@ export interface Status {
 export interface AccountOptions {
   readonly layout?: Layout
   readonly log?: Log
+  /** How much mail the user may have. */
+  readonly quota?: QuotaLimits
   /** Milliseconds since 1970. */
   readonly clock?: () => number
 }
@@ -59,6 +62,8 @@ export class Account {
   readonly root: string
   readonly #folders: Folders
   readonly #log: Log
+  /** Undefined without limits. */
+  readonly quota: Quota | undefined
   readonly #clock: () => number
   readonly #open = new Set<Mailbox>()
 
@@ -67,6 +72,9 @@ export class Account {
     this.#folders = new Folders(root, options.layout ?? 'mutf7')
     this.#log = options.log ?? new Log()
     this.#clock = options.clock ?? Date.now
+    const { octets, messages } = options.quota ?? {}
+    const isLimited = octets !== undefined || messages !== undefined
+    this.quota = isLimited ? new Quota(root, { octets, messages }) : undefined
   }
 
   /**
@@ -144,8 +152,10 @@ export class Account {
   async delete(name: string): Promise<void> {
     if (canonicalName(name) === 'INBOX') throw new MailboxError('cannot', 'INBOX cannot be deleted')
     const directory = this.#folders.find(name)
+    const freed = this.quota && directory !== undefined ? countFolder(directory) : undefined
     await this.#folders.delete(name)
     if (directory !== undefined) drop(directory)
+    if (freed) await this.quota?.add({ octets: -freed.octets, messages: -freed.messages })
   }
 
   /**
@@ -185,10 +195,14 @@ export class Account {
     if (directory === undefined) throw new MailboxError('nonexistent', `${name} does not exist`)
     const options = { name: canonical, root: this.root, directory, log: this.#log, clock: this.#clock }
     const state = share(options)
-    const mailbox = new Mailbox(state, () => {
-      this.#open.delete(mailbox)
-      release(state)
-    })
+    const mailbox = new Mailbox(
+      state,
+      () => {
+        this.#open.delete(mailbox)
+        release(state)
+      },
+      this.quota,
+    )
     this.#open.add(mailbox)
     try {
       await mailbox.refresh()

@@ -7,7 +7,7 @@ import { syncDirectory } from '../sys/atomic.js'
 import { errorCode, MailError } from '../sys/error.js'
 
 /** What a mailbox that one asks for is not. */
-export type Trouble = 'nonexistent' | 'alreadyExists' | 'hasChildren' | 'cannot'
+export type Trouble = 'nonexistent' | 'alreadyExists' | 'hasChildren' | 'cannot' | 'overQuota'
 
 /** A request about mailboxes that cannot be met; its message may be shown to the client. */
 export class MailboxError extends MailError {

@@ -6,9 +6,11 @@ import { Flag, systemFlags } from '../message/flags.js'
 import type { SearchKey, SortKey } from '../message/query.js'
 import { Pacer } from '../sys/pacer.js'
 import { expunge, type FlagChange, type StoreOptions, type StoreResult, store } from './change.js'
+import { Charges, totalOf, weigh } from './charges.js'
 import { emailIdOf, threadIdOf } from './identity.js'
 import { dateOf, readMessage, savedDateOf, sizeOf, storedSizeOf } from './message.js'
 import { move } from './move.js'
+import type { Quota } from './quota.js'
 import { search } from './search.js'
 import { sort } from './sort.js'
 import type { State } from './state.js'
@@ -36,14 +38,17 @@ export interface Message {
 export class Mailbox {
   readonly #state: State
   readonly #release: () => void
+  readonly #charges: Charges | undefined
   #stopWatching: (() => void) | undefined
   readonly #listeners = new Set<() => void>()
   #again: NodeJS.Timeout | undefined
   #open = true
 
-  constructor(state: State, release: () => void) {
+  /** @param quota what messages that come and go are counted against */
+  constructor(state: State, release: () => void, quota?: Quota) {
     this.#state = state
     this.#release = release
+    this.#charges = quota && new Charges(quota, state)
   }
 
   get name(): string {
@@ -252,14 +257,43 @@ export class Mailbox {
     return Delivery.begin(this.#state.directory)
   }
 
-  /** Appends messages, all or none; on disk with their UIDs when this returns. @returns their UIDs */
-  append(messages: readonly Appending[]): Promise<number[]> {
-    return append(this.#state, messages)
+  /** Octets on disk of the messages that are \Deleted (RFC 9208 §4.1.4 DELETED-STORAGE). */
+  async deletedStorage(): Promise<number> {
+    return totalOf(await weigh(this.#state, this.uids.slice(), true)).octets
   }
 
-  /** Copies messages into another mailbox, with flags and dates, all or none. */
-  copy(uids: ArrayLike<number>, target: Mailbox): Promise<Transfer> {
-    return copy(this.#state, uids, target.#state)
+  /**
+   * Appends messages, all or none; on disk with their UIDs when this returns.
+   *
+   * @param instead octets of a message that goes when these have come
+   * @returns their UIDs
+   * @throws MailboxError overQuota
+   */
+  async append(messages: readonly Appending[], instead?: number): Promise<number[]> {
+    const octets = messages.reduce((sum, { delivery }) => sum + delivery.storedSize, 0)
+    const more = { octets, messages: messages.length }
+    const freed = instead === undefined ? { octets: 0, messages: 0 } : { octets: instead, messages: 1 }
+    this.#charges?.require({ octets: octets - freed.octets, messages: more.messages - freed.messages })
+    const uids = await append(this.#state, messages)
+    await this.#charges?.note(more)
+    return uids
+  }
+
+  /** @throws MailboxError overQuota when so much cannot be appended */
+  requireRoom(octets: number, messages: number): void {
+    this.#charges?.require({ octets, messages })
+  }
+
+  /** Copies messages into another mailbox, with flags and dates, all or none. @throws MailboxError overQuota */
+  async copy(uids: ArrayLike<number>, target: Mailbox): Promise<Transfer> {
+    const charges = target.#charges
+    if (!charges) return copy(this.#state, uids, target.#state)
+    const weights = await weigh(this.#state, uids)
+    charges.require(totalOf(weights))
+    const transfer = await copy(this.#state, uids, target.#state)
+    const copied = new Set(transfer.sources)
+    await charges.note(totalOf(new Map([...weights].filter(([uid]) => copied.has(uid)))))
+    return transfer
   }
 
   /** Moves messages into another mailbox. */
@@ -274,12 +308,20 @@ export class Mailbox {
 
   /** Removes those of the messages (of all, when left out) that are \Deleted. @returns the UIDs that are gone */
   expunge(uids: ArrayLike<number> = this.uids.slice()): Promise<number[]> {
-    return expunge(this.#state, uids, true)
+    return this.#expunge(uids, true)
   }
 
   /** Removes messages whatever their flags. @returns the UIDs that are gone */
   remove(uids: ArrayLike<number>): Promise<number[]> {
-    return expunge(this.#state, uids, false)
+    return this.#expunge(uids, false)
+  }
+
+  async #expunge(uids: ArrayLike<number>, deletedOnly: boolean): Promise<number[]> {
+    if (!this.#charges) return expunge(this.#state, uids, deletedOnly)
+    const weights = await weigh(this.#state, uids, deletedOnly)
+    const gone = await expunge(this.#state, uids, deletedOnly)
+    await this.#charges.noteGone(weights, gone)
+    return gone
   }
 
   /**

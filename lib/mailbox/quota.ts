@@ -33,14 +33,14 @@ const longest = 5_120
 const believed = 15 * 60_000
 
 export class Quota {
+  readonly limits: QuotaLimits
   readonly #root: string
   readonly #path: string
-  readonly #limits: QuotaLimits
 
   constructor(root: string, limits: QuotaLimits) {
     this.#root = root
     this.#path = `${root}/maildirsize`
-    this.#limits = limits
+    this.limits = limits
   }
 
   /** What there is. Counts all messages where the file does not tell. */
@@ -65,7 +65,7 @@ export class Quota {
 
   /** Whether so much more may come to what is there. */
   allows(usage: Usage, more: Usage): boolean {
-    const { octets = Number.POSITIVE_INFINITY, messages = Number.POSITIVE_INFINITY } = this.#limits
+    const { octets = Number.POSITIVE_INFINITY, messages = Number.POSITIVE_INFINITY } = this.limits
     return usage.octets + more.octets <= octets && usage.messages + more.messages <= messages
   }
 
@@ -91,7 +91,7 @@ export class Quota {
   /** Counts what is there, and writes the file anew. @throws the system's error */
   recount(): Usage {
     const usage = this.count()
-    const { octets = 0, messages = 0 } = this.#limits
+    const { octets = 0, messages = 0 } = this.limits
     const temporary = `${this.#root}/tmp/maildirsize.${process.pid}`
     try {
       writeFileSync(temporary, `${octets}S,${messages}C\n${usage.octets} ${usage.messages}\n`, {
@@ -118,7 +118,7 @@ export class Quota {
     }
     const [first = '', ...lines] = text.split('\n')
     const limits = parseLimits(first)
-    const { octets = 0, messages = 0 } = this.#limits
+    const { octets = 0, messages = 0 } = this.limits
     if (text.length > longest || limits.octets !== octets || limits.messages !== messages) return undefined
     const sum = { octets: 0, messages: 0 }
     let counted = 0
@@ -139,17 +139,24 @@ function parseLimits(line: string): Usage {
   return { octets: number('S'), messages: number('C') }
 }
 
-/** Counts the messages of all folders, by the sizes in their names, else by what the file system says. */
 function count(root: string): Usage {
+  const counts = folders(root).map(countFolder)
+  return {
+    octets: counts.reduce((sum, { octets }) => sum + octets, 0),
+    messages: counts.reduce((sum, { messages }) => sum + messages, 0),
+  }
+}
+
+/** Counts the messages of a folder, by the sizes in their names, else by what the file system says. */
+export function countFolder(folder: string): Usage {
   let octets = 0
   let messages = 0
-  for (const folder of folders(root))
-    for (const part of ['new', 'cur'])
-      for (const name of entries(`${folder}/${part}`)) {
-        if (name.startsWith('.')) continue
-        octets += parseName(name).storedSize ?? sizeOf(`${folder}/${part}`, name)
-        messages++
-      }
+  for (const part of ['new', 'cur'])
+    for (const name of entries(`${folder}/${part}`)) {
+      if (name.startsWith('.')) continue
+      octets += parseName(name).storedSize ?? sizeOf(`${folder}/${part}`, name)
+      messages++
+    }
   return { octets, messages }
 }
 

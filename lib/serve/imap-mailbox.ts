@@ -8,6 +8,7 @@ import type { Transfer } from '../mailbox/transfer.js'
 import type { View } from '../mailbox/view.js'
 import { Flag } from '../message/flags.js'
 import type { SearchKey, SortKey } from '../message/query.js'
+import { answering } from './imap-refusal.js'
 
 /** Opens a mailbox to copy to. @throws ImapError NO [TRYCREATE] */
 export type OpenTarget = (name: string) => Promise<Mailbox>
@@ -134,7 +135,7 @@ export class SelectedMailbox implements ImapMailbox {
   async #transfer(to: string, work: (target: Mailbox) => Promise<Transfer>): Promise<CopyResult> {
     const target = await this.#openTarget(to)
     try {
-      const { validity, sources, targets } = await this.#alive(() => work(target))
+      const { validity, sources, targets } = await answering(() => this.#alive(() => work(target)))
       return { uidValidity: validity, from: sources, to: targets }
     } finally {
       target.close()

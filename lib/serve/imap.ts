@@ -3,12 +3,14 @@ import type { Logins } from '../auth/login.js'
 import type { User } from '../auth/users.js'
 import type {
   AppendOptions,
+  AppendTarget,
   ImapAccount,
   ImapAppend,
   ImapBackend,
   ImapFolder,
   ImapMailbox,
   ImapPeer,
+  ImapQuota,
   ImapStatus,
   ImapUser,
 } from '../imap/backend.js'
@@ -16,27 +18,33 @@ import { no } from '../imap/reply.js'
 import { Account } from '../mailbox/account.js'
 import { MailboxError } from '../mailbox/folders.js'
 import type { Mailbox } from '../mailbox/mailbox.js'
+import { limitsOf, type QuotaLimits } from '../mailbox/quota.js'
 import type { Appending } from '../mailbox/transfer.js'
-import { BadName } from '../maildir/layout.js'
 import type { Delivery } from '../maildir/maildir.js'
 import type { Log } from '../sys/log.js'
 import { type Attempt, mechanisms, type Verifier } from '../wire/sasl.js'
 import { SelectedMailbox } from './imap-mailbox.js'
+import { answering } from './imap-refusal.js'
 
 export interface ImapServiceOptions {
   readonly logins: Logins
   /** Names of SASL mechanisms, as configured. */
   readonly mechanisms: readonly string[]
+  /** How much mail a user may have of whom the users file says nothing else. */
+  readonly quota?: QuotaLimits
   readonly log: Log
 }
 
 /** Makes the backend of one session. */
-export function imapBackend({ logins, mechanisms: names, log }: ImapServiceOptions): ImapBackend {
+export function imapBackend({ logins, mechanisms: names, quota, log }: ImapServiceOptions): ImapBackend {
   const verifier = (peer: ImapPeer): Verifier<ImapUser> => {
     const own = logins.verifier({ protocol: 'imap', ...peer })
     const enter = (user: User): ImapUser => ({
       name: user.name,
-      open: async () => new StoredAccount(await Account.open(`${user.home}/Maildir`, { log })),
+      open: async () => {
+        const limits = limitsOf(user.extra.get('userdb_quota_rule'), quota ?? {})
+        return new StoredAccount(await Account.open(`${user.home}/Maildir`, { quota: limits, log }))
+      },
     })
     const proven = <K>(attempt: Attempt<K, User>): Attempt<K, ImapUser> => ({
       keys: attempt.keys,
@@ -51,23 +59,6 @@ export function imapBackend({ logins, mechanisms: names, log }: ImapServiceOptio
   }
   const nobody = { address: '', secure: true, session: '' }
   return { mechanisms: mechanisms(names, verifier(nobody)), verifier }
-}
-
-/** What a client reads of a request that the store refuses (RFC 5530). */
-async function answering<T>(work: () => T | Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    if (error instanceof BadName) throw no('CANNOT', error.message, { cause: error })
-    if (!(error instanceof MailboxError)) throw error
-    const codes = {
-      nonexistent: 'NONEXISTENT',
-      alreadyExists: 'ALREADYEXISTS',
-      hasChildren: 'HASCHILDREN',
-      cannot: 'CANNOT',
-    }
-    throw no(codes[error.trouble], error.message, { cause: error })
-  }
 }
 
 /** A mailbox that messages shall go to; that it is not there is said with TRYCREATE (RFC 3501 §7.1). */
@@ -125,13 +116,18 @@ class StoredAccount implements ImapAccount {
 
   async status(name: string): Promise<ImapStatus> {
     const status = await answering(() => this.#account.status(name))
-    return { ...status, mailboxId: status.guid, size: () => this.#sizeOf(name) }
+    return {
+      ...status,
+      mailboxId: status.guid,
+      size: () => this.#asking(name, mailbox => mailbox.totalSize()),
+      deletedStorage: () => this.#asking(name, mailbox => mailbox.deletedStorage()),
+    }
   }
 
-  async #sizeOf(name: string): Promise<number> {
+  async #asking(name: string, ask: (mailbox: Mailbox) => Promise<number>): Promise<number> {
     const mailbox = await answering(() => this.#account.open(name))
     try {
-      return await mailbox.totalSize()
+      return await ask(mailbox)
     } finally {
       mailbox.close()
     }
@@ -148,8 +144,13 @@ class StoredAccount implements ImapAccount {
     }
   }
 
-  async append(name: string): Promise<ImapAppend> {
-    return new StoredAppend(await openTarget(this.#account, name))
+  async append(name: string, { instead }: AppendTarget = {}): Promise<ImapAppend> {
+    return new StoredAppend(await openTarget(this.#account, name), instead)
+  }
+
+  async quota(): Promise<ImapQuota | undefined> {
+    const { quota } = this.#account
+    return quota && { used: quota.usage(), limits: quota.limits }
   }
 
   close(): Promise<void> {
@@ -160,14 +161,19 @@ class StoredAccount implements ImapAccount {
 /** Messages in tmp/ until all of them are there. */
 class StoredAppend implements ImapAppend {
   readonly #mailbox: Mailbox
+  readonly #instead: number | undefined
   readonly #messages: Appending[] = []
   #current: Delivery | undefined
 
-  constructor(mailbox: Mailbox) {
+  constructor(mailbox: Mailbox, instead: number | undefined) {
     this.#mailbox = mailbox
+    this.#instead = instead
   }
 
-  async begin({ flags, date }: AppendOptions): Promise<void> {
+  async begin({ flags, date, size }: AppendOptions): Promise<void> {
+    // Half of the octets are stored at least, if every second one is a CR: who has no room for them need not send them.
+    const least = Math.ceil((size ?? 0) / 2) - (this.#instead ?? 0)
+    await answering(() => this.#mailbox.requireRoom(least, this.#instead === undefined ? 1 : 0))
     const delivery = await this.#mailbox.begin()
     this.#current = delivery
     this.#messages.push({ delivery, flags, ...(date === undefined ? {} : { date }) })
@@ -178,7 +184,7 @@ class StoredAppend implements ImapAppend {
   }
 
   async commit(): Promise<{ uidValidity: number; uids: readonly number[] }> {
-    const uids = await this.#mailbox.append(this.#messages)
+    const uids = await answering(() => this.#mailbox.append(this.#messages, this.#instead))
     const { uidValidity } = this.#mailbox
     this.#mailbox.close()
     return { uidValidity, uids }

@@ -3,6 +3,7 @@
 import type { User } from '../auth/users.js'
 import { Account } from '../mailbox/account.js'
 import type { Mailbox } from '../mailbox/mailbox.js'
+import { limitsOf, type QuotaLimits } from '../mailbox/quota.js'
 import type { View } from '../mailbox/view.js'
 import { MaildropRefused } from '../pop3/authorization.js'
 import type { Maildrop } from '../pop3/session.js'
@@ -16,6 +17,8 @@ export interface MaildropOptions {
   readonly lock: boolean
   /** How long after a login the same user's next is refused, in milliseconds; 0 for not at all (RFC 2449 §6.5). */
   readonly loginDelay: number
+  /** How much mail a user may have of whom the users file says nothing else. */
+  readonly quota?: QuotaLimits
   readonly log: Log
 }
 
@@ -39,7 +42,8 @@ export async function openMaildrop(user: User, options: MaildropOptions): Promis
   if (options.lock) locked.add(root)
   let account: Account | undefined
   try {
-    account = await Account.open(root, { log: options.log })
+    const quota = limitsOf(user.extra.get('userdb_quota_rule'), options.quota ?? {})
+    account = await Account.open(root, { quota, log: options.log })
     const mailbox = await account.open('INBOX')
     const view = await mailbox.select({ readOnly: true })
     return new Inbox(account, mailbox, view, await sizesOf(mailbox, view.uids), options, () =>

@@ -34,7 +34,10 @@ export interface ImapStage extends Stage {
   readonly actions: Readonly<Record<string, Action>>
 }
 
-/** Starts a server for alice (password wonderland) and bob (builder) of example.test. */
+/**
+ * Starts a server for alice (password wonderland), bob (builder), and carol (small), who may have 10 KiB and four
+ * messages, of example.test.
+ */
 export async function imapStage(
   options: { appendLimit?: number; loginTimeout?: number } = {},
 ): Promise<ImapStage> {
@@ -42,7 +45,10 @@ export async function imapStage(
   const lines: string[] = []
   const log = new Log({ level: 'debug', write: line => lines.push(line) })
   const file = join(home, 'users')
-  writeFileSync(file, 'alice:{PLAIN}wonderland\nbob:{PLAIN}builder\n')
+  writeFileSync(
+    file,
+    'alice:{PLAIN}wonderland\nbob:{PLAIN}builder\ncarol:{PLAIN}small::::::userdb_quota_rule=*:storage=10K:messages=4\n',
+  )
   const users = await Users.open({ file, home: join(home, '%n'), domain: 'example.test', log, watch: false })
   const logins = new Logins({ users, log, penalty: 0 })
   const identity = new Identity({
@@ -158,6 +164,14 @@ class Disk {
       assert.ok(
         this.#names(user, mailbox).some(name => name.endsWith(ending)),
         `none of ${this.#names(user, mailbox)} ends in ${ending}`,
+      ),
+    /** The file of the Maildir holds these words, in one line or in several that are joined by blanks. */
+    holds: (user = '', file = '', ...words) =>
+      assert.equal(
+        readFileSync(join(this.#home, user, 'Maildir', file), 'utf8')
+          .trim()
+          .replaceAll('\n', ' '),
+        words.join(' '),
       ),
     folder: (user = '', name = '') =>
       assert.ok(readdirSync(join(this.#home, user, 'Maildir')).includes(name), `no folder ${name}`),

@@ -16,7 +16,8 @@ export async function replace(session: Session, args: Decoder, { uid }: Call): P
   const before = mailbox.highestModseq
   let batch: ImapAppend | undefined
   try {
-    batch = await session.mail.append(await readTarget(session, args))
+    const target = await readTarget(session, args)
+    batch = await session.mail.append(target, { instead: mailbox.size(old) })
     args.space()
     await receiveMessage(session, args, batch)
     args.end()

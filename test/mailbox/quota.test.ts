@@ -1,0 +1,70 @@
+/** What sessions add and remove, counted in maildirsize. */
+import assert from 'node:assert/strict'
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { Account } from '../../lib/mailbox/account.js'
+import { MailboxError } from '../../lib/mailbox/folders.js'
+import { Quota } from '../../lib/mailbox/quota.js'
+import { add, freshRoot, put, quiet } from './support.js'
+
+const limits = { octets: 1_000, messages: 5 }
+
+async function limited(): Promise<{ root: string; account: Account; quota: Quota }> {
+  const root = freshRoot()
+  const account = await Account.open(root, { log: quiet, quota: limits })
+  return { root, account, quota: new Quota(root, limits) }
+}
+
+test('maildirsize is what a count gives after appends, copies, moves, expunges and a deleted folder', async () => {
+  const { account, quota } = await limited()
+  const inbox = await account.open('INBOX')
+  const sent = await account.open('Sent')
+  const uids = [await add(inbox), await add(inbox, 'a: b\r\n\r\n', ['\\Deleted']), await add(sent)]
+  await inbox.copy([uids[0] as number], sent)
+  await inbox.move([uids[0] as number], sent)
+  assert.deepEqual(quota.usage(), quota.count())
+  assert.equal(quota.usage().messages, 4)
+  assert.deepEqual(await inbox.expunge(), [uids[1]])
+  await sent.remove([1, 17])
+  assert.deepEqual(quota.usage(), quota.count())
+  assert.equal(quota.usage().messages, 2)
+  sent.close()
+  await account.delete('Sent')
+  assert.deepEqual(quota.usage(), { octets: 0, messages: 0 })
+  await account.close()
+})
+
+test('what does not fit is refused and leaves the file as it was', async () => {
+  const { root, account } = await limited()
+  const inbox = await account.open('INBOX')
+  const uid = await add(inbox, `a: b\r\n\r\n${'x'.repeat(600)}`)
+  const before = readFileSync(join(root, 'maildirsize'), 'utf8')
+  const isFull = (error: unknown) => error instanceof MailboxError && error.trouble === 'overQuota'
+  await assert.rejects(add(inbox, `a: b\r\n\r\n${'x'.repeat(600)}`), isFull)
+  await assert.rejects(inbox.copy([uid], inbox), isFull)
+  assert.throws(() => inbox.requireRoom(400, 1), isFull)
+  assert.equal(readFileSync(join(root, 'maildirsize'), 'utf8'), before)
+  assert.equal(inbox.count, 1)
+  await account.close()
+})
+
+test('a maildirsize that is gone, and mail of other programs, are counted when next asked', async () => {
+  const { root, account, quota } = await limited()
+  const inbox = await account.open('INBOX')
+  await add(inbox)
+  rmSync(join(root, 'maildirsize'))
+  put(root, 'new/1.M1P1.test')
+  await add(inbox)
+  assert.deepEqual(quota.usage(), quota.count())
+  assert.equal(quota.usage().messages, 3)
+  await account.close()
+})
+
+test('without limits there is no maildirsize', async () => {
+  const root = freshRoot()
+  const account = await Account.open(root, { log: quiet, quota: { octets: undefined, messages: undefined } })
+  await add(await account.open('INBOX'))
+  assert.throws(() => readFileSync(join(root, 'maildirsize')), /ENOENT/)
+  await account.close()
+})
