@@ -4,7 +4,7 @@
  * the client reads (NONEXISTENT, ALREADYEXISTS, OVERQUOTA …); a TemporaryError becomes NO [UNAVAILABLE]. Names are
  * Unicode with "." between levels.
  */
-import type { SearchKey, SortKey } from '../message/query.js'
+import type { SearchKey, SortKey, ThreadAlgorithm } from '../message/query.js'
 import type { Verifier } from '../wire/sasl.js'
 import type { Ranges } from './set.js'
 
@@ -136,6 +136,14 @@ export interface CopyResult {
   readonly to: readonly number[]
 }
 
+/** Threads, each message after its parent and before what answers it; siblings in their order. */
+export interface ImapThreads {
+  /** 0 for a message that is not there and that several answer, which stands at the top. */
+  readonly uids: ArrayLike<number>
+  /** Where the parent of each stands in `uids`; -1 at the top. */
+  readonly parents: ArrayLike<number>
+}
+
 /**
  * A selected mailbox as one session sees it: messages that others have expunged stay, and keep their number, until
  * {@link sync} was allowed to tell so.
@@ -198,6 +206,7 @@ export interface ImapMailbox {
   search(key: SearchKey): Promise<readonly number[]>
   /** @returns UIDs of this session's messages in this order; those that are equal by sequence number (RFC 5256 §3) */
   sort(key: SearchKey, order: readonly SortKey[]): Promise<readonly number[]>
+  thread(key: SearchKey, algorithm: ThreadAlgorithm): Promise<ImapThreads>
 
   /** UIDs that were expunged after a MODSEQ, ascending; undefined when that is too long ago to say. */
   goneSince(modseq: number): readonly number[] | undefined

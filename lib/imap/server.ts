@@ -21,6 +21,7 @@ import { examine, select } from './commands/select.js'
 import { sort } from './commands/sort.js'
 import { status } from './commands/status.js'
 import { store } from './commands/store.js'
+import { thread } from './commands/thread.js'
 import type { Decoder } from './decode.js'
 import { bad, bye, ImapError, no } from './reply.js'
 import { type ImapOptions, Session, type State } from './session.js'
@@ -67,6 +68,8 @@ const commands: Readonly<Record<string, Command>> = {
   'UID SEARCH': { states: selected, run: search },
   SORT: { states: selected, run: sort, keepsNumbers: true }, // RFC 5256 §3
   'UID SORT': { states: selected, run: sort },
+  THREAD: { states: selected, run: thread, keepsNumbers: true }, // RFC 5256 §3
+  'UID THREAD': { states: selected, run: thread },
   FETCH: { states: selected, run: fetch, keepsNumbers: true }, // §6.4.5
   'UID FETCH': { states: selected, run: fetch },
   STORE: { states: selected, run: store, keepsNumbers: true }, // §6.4.6

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Delivery } from '../maildir/maildir.js'
 import { watchMaildir } from '../maildir/watch.js'
 import { Flag, systemFlags } from '../message/flags.js'
-import type { SearchKey, SortKey } from '../message/query.js'
+import type { SearchKey, SortKey, ThreadAlgorithm } from '../message/query.js'
 import { Pacer } from '../sys/pacer.js'
 import { expunge, type FlagChange, type StoreOptions, type StoreResult, store } from './change.js'
 import { Charges, totalOf, weigh } from './charges.js'
@@ -15,6 +15,7 @@ import { search } from './search.js'
 import { sort } from './sort.js'
 import type { State } from './state.js'
 import { needsSync, synchronise, synchroniseOnce } from './sync.js'
+import { type Threads, thread } from './thread.js'
 import { type Appending, append, copy, type Transfer } from './transfer.js'
 import { View } from './view.js'
 
@@ -239,6 +240,11 @@ export class Mailbox {
    */
   sort(key: SearchKey, order: readonly SortKey[], view: View): Promise<number[]> {
     return sort(this.#state, key, order, view, this.#state.clock())
+  }
+
+  /** The messages of a session that a query fits, as threads (RFC 5256 §3). */
+  thread(key: SearchKey, algorithm: ThreadAlgorithm, view: View): Promise<Threads> {
+    return thread(this.#state, algorithm, key, view, this.#state.clock())
   }
 
   /** Octets of all messages on the wire (RFC 8438 STATUS=SIZE). */

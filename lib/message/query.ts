@@ -69,6 +69,9 @@ export interface SortKey {
   readonly reverse: boolean
 }
 
+/** How threads are found (RFC 5256 §3, draft-ietf-morg-inthread). */
+export type ThreadAlgorithm = 'orderedsubject' | 'references' | 'refs'
+
 /** Whether answering needs the messages themselves, not only what the mailbox holds in memory. */
 export function readsMessages(key: SearchKey): boolean {
   switch (key.kind) {

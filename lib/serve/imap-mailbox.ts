@@ -1,5 +1,12 @@
 /** A selected mailbox: one session's View of a Mailbox that others share. */
-import type { CopyResult, ImapMailbox, ImapUpdate, StoreChange, StoreResult } from '../imap/backend.js'
+import type {
+  CopyResult,
+  ImapMailbox,
+  ImapThreads,
+  ImapUpdate,
+  StoreChange,
+  StoreResult,
+} from '../imap/backend.js'
 import { bye } from '../imap/reply.js'
 import { inRanges, type Ranges } from '../imap/set.js'
 import type { Mailbox } from '../mailbox/mailbox.js'
@@ -7,7 +14,7 @@ import { MailboxGone } from '../mailbox/state.js'
 import type { Transfer } from '../mailbox/transfer.js'
 import type { View } from '../mailbox/view.js'
 import { Flag } from '../message/flags.js'
-import type { SearchKey, SortKey } from '../message/query.js'
+import type { SearchKey, SortKey, ThreadAlgorithm } from '../message/query.js'
 import { answering } from './imap-refusal.js'
 
 /** Opens a mailbox to copy to. @throws ImapError NO [TRYCREATE] */
@@ -157,6 +164,10 @@ export class SelectedMailbox implements ImapMailbox {
 
   sort(key: SearchKey, order: readonly SortKey[]): Promise<readonly number[]> {
     return this.#mailbox.sort(key, order, this.#view)
+  }
+
+  thread(key: SearchKey, algorithm: ThreadAlgorithm): Promise<ImapThreads> {
+    return this.#mailbox.thread(key, algorithm, this.#view)
   }
 
   async sync(options: { readonly expunge: boolean }): Promise<readonly ImapUpdate[]> {
