@@ -15,6 +15,7 @@ import {
   readKey,
 } from '../setup/certificate.js'
 import { errorCode, exits, isMissing, MailError } from '../sys/error.js'
+import { profile } from './cert-profile.js'
 import { type Command, command } from './options.js'
 
 const directory = {
@@ -138,9 +139,9 @@ const show = command({
 
 export const cert: Command = {
   name: 'mail-cert',
-  summary: "a private certificate authority, and the servers' certificate",
+  summary: "a private certificate authority, the servers' certificate, and profiles for mail clients",
   options: {},
-  commands: [ca, server, renew, show],
+  commands: [ca, server, renew, show, profile],
 }
 
 interface Setting {

@@ -14,6 +14,7 @@ import { Doors, isServer, listenersOf } from './doors.js'
 import { notifier } from './notify.js'
 import { type Command, command } from './options.js'
 import { Parts } from './parts.js'
+import type { ProfileSite } from './profiles.js'
 import type { Running, Service } from './service.js'
 import { untilSignal } from './signals.js'
 import { Telemetry } from './telemetry.js'
@@ -47,6 +48,8 @@ export class Daemon {
   readonly parts: Parts
   readonly log: Log
   readonly #telemetry: Telemetry
+  #site: ProfileSite | undefined
+  #siteSocket: number | undefined
   #watch: Watch | undefined
   #watched: readonly string[] = []
   #idle: NodeJS.Timeout | undefined
@@ -79,8 +82,11 @@ export class Daemon {
     const daemon = new Daemon(options, parts, telemetry)
     try {
       const sockets = options.sockets ?? new Map()
+      daemon.#siteSocket = sockets.get('profiles')?.[0]
+      sockets.delete('profiles')
       for (const service of options.services) await daemon.#start(service, sockets)
       for (const name of unclaimed(sockets)) log.warning('socket-unused', { socket: name })
+      await daemon.#openSite()
       await telemetry.open({ parts, name: nameOf(options.services), log, end: daemon.#end.bind(daemon) })
       if (options.watch ?? true) await daemon.#follow()
       daemon.#restartIdleClock()
@@ -101,6 +107,11 @@ export class Daemon {
     return this.#telemetry.port
   }
 
+  /** The port where profiles for mail clients are served; undefined where they are not. */
+  get profilesPort(): number | undefined {
+    return this.#site?.port
+  }
+
   /** Reads the configuration and the certificate again. What is broken is logged, and all goes on as it was. */
   reload(): Promise<void> {
     this.#reloading = this.#reloading.then(() => this.#reload())
@@ -115,6 +126,7 @@ export class Daemon {
     // A reload that hangs must not keep the process.
     await Promise.race([this.#reloading, delay(Math.max(wait, 1_000), undefined, { ref: false })])
     await this.#watch?.close()
+    await this.#site?.close()
     await Promise.all(this.#members.map(member => member.doors?.close(wait)))
     await Promise.all(this.#members.map(member => member.running.close?.()))
     await this.parts.close()
@@ -150,8 +162,18 @@ export class Daemon {
         log.error('reload-failed', { reason: describe(error) })
       }
     await this.#telemetry.reload()
+    await this.#openSite()
     this.log.info('reloaded', { file: this.#options.file })
     if (this.#watch) await this.#follow()
+  }
+
+  /** Profiles for mail clients are served beside IMAP. */
+  async #openSite(): Promise<void> {
+    const { config } = this.parts
+    if (!this.#site && !servesSite(config, this.#options.services)) return
+    const { ProfileSite } = await import('./profiles.js')
+    this.#site ??= new ProfileSite(this.parts, this.log.with({ daemon: 'profiles' }), this.#siteSocket)
+    await this.#site.follow()
   }
 
   /** Ends one session of ours. */
@@ -194,7 +216,12 @@ function nameOf([only, ...others]: readonly Service[]): string {
   return only && others.length === 0 ? only.name : 'suite'
 }
 
+function servesSite({ profiles }: Config, services: readonly Service[]): boolean {
+  return profiles !== undefined && services.some(({ name }) => name === 'imapd')
+}
+
 function needsTls(config: Config, services: readonly Service[]): boolean {
+  if (servesSite(config, services)) return true
   return services.some(({ name }) => listenersOf(config, name).some(({ tls }) => tls !== 'off'))
 }
 

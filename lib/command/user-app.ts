@@ -4,7 +4,7 @@ import { editFile, UsersEdit } from '../auth/edit.js'
 import type { Line } from '../auth/passwd-file.js'
 import { exits, MailError } from '../sys/error.js'
 import { type Command, command } from './options.js'
-import { fileOption, operandsOf, readText, userFiles } from './user-files.js'
+import { fileOption, operandsOf, readText, type UserFiles, userFiles } from './user-files.js'
 
 const protocols = ['smtp', 'imap', 'pop3', 'sieve']
 /** Without those that look alike. */
@@ -32,20 +32,35 @@ const add = command({
   run: async ({ values, operands, config }) => {
     const [user = '', label = ''] = operandsOf(operands, 'USER LABEL')
     const files = await userFiles(values.file, config)
-    const { makePassword } = await import('../auth/password.js')
-    const password = generate()
-    const stored = await makePassword(values.scheme ?? 'SSHA512', password)
-    const extra = new Map([['postern_label', checkLabel(label)]])
-    if (values.protocols !== undefined) extra.set('postern_protocols', checkProtocols(values.protocols))
-    extra.set('postern_created', new Date().toISOString().slice(0, 10))
-    await editFile(files.users, text => {
-      const edit = new UsersEdit(text, files.domain)
-      edit.addAppPassword(user, stored, extra)
-      return edit.toString()
-    })
-    process.stdout.write(`${password}\n`)
+    process.stdout.write(`${await addAppPassword(files, user, label, values)}\n`)
   },
 })
+
+/**
+ * Makes an app password and enters it into the users file.
+ *
+ * @returns the password, which nobody can read there
+ * @throws MailError (67) for a user who is not there, (73) for a label that is, (64) for one that cannot be
+ */
+export async function addAppPassword(
+  files: Pick<UserFiles, 'users' | 'domain'>,
+  user: string,
+  label: string,
+  { protocols, scheme = 'SSHA512' }: { protocols?: string | undefined; scheme?: string | undefined } = {},
+): Promise<string> {
+  const { makePassword } = await import('../auth/password.js')
+  const password = generate()
+  const stored = await makePassword(scheme, password)
+  const extra = new Map([['postern_label', checkLabel(label)]])
+  if (protocols !== undefined) extra.set('postern_protocols', checkProtocols(protocols))
+  extra.set('postern_created', new Date().toISOString().slice(0, 10))
+  await editFile(files.users, text => {
+    const edit = new UsersEdit(text, files.domain)
+    edit.addAppPassword(user, stored, extra)
+    return edit.toString()
+  })
+  return password
+}
 
 const list = command({
   name: 'list',

@@ -58,6 +58,9 @@ export function planUnits(options: UnitsOptions): Units {
     }
     add(`${name}.service`, `${name}.socket`)
     enabled.push(`${name}.socket`)
+    if (server !== 'imapd' || !config.profiles) continue
+    add('mail-profiles.socket')
+    enabled.push('mail-profiles.socket')
   }
   add('mail-relay.service', 'mail-relay.path', 'mail-cert-renew.service', 'mail-cert-renew.timer')
   add('mail-failure@.service', 'mail-check.service', 'mail-check.timer')
@@ -74,6 +77,11 @@ export function planUnits(options: UnitsOptions): Units {
 /** One unit as it ships, made to fit. */
 function unit(name: string, options: UnitsOptions): Unit {
   let text = readFileSync(join(options.source, 'system', name), 'utf8')
+  const { profiles } = options.config
+  if (name === 'mail-profiles.socket' && profiles)
+    text = text.replace(/^ListenStream=.*$/m, `ListenStream=${streamOf(profiles.listen)}`)
+  if (name === 'mail-imapd.service' && profiles)
+    text = text.replace(/^ExecReload=/m, 'Sockets=mail-imapd.socket mail-profiles.socket\n$&')
   const server = servers.find(each => name === `mail-${each}.socket`)
   if (server) text = withSockets(text, options.config[server].listen)
   if (name.endsWith('.service')) text = withCommand(withPlaces(text, options.config), options)

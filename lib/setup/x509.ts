@@ -10,6 +10,9 @@ import forge from 'node-forge'
 const { asn1, pki } = forge
 const { Class, Type } = asn1
 
+/** A value in ASN.1. */
+export type Tree = forge.asn1.Asn1
+
 export interface Subject {
   /** The common name: what people see. */
   readonly name: string
@@ -124,9 +127,8 @@ function distinguishedName(name: string) {
 }
 
 /** RFC 5758 §3.2 for ECDSA; RFC 4055 §5 wants the NULL for RSA. */
-function signatureAlgorithm(key: KeyObject): forge.asn1.Asn1 {
-  if (key.asymmetricKeyType === 'rsa')
-    return sequence(identifier('1.2.840.113549.1.1.11'), asn1.create(Class.UNIVERSAL, Type.NULL, false, ''))
+export function signatureAlgorithm(key: KeyObject): forge.asn1.Asn1 {
+  if (key.asymmetricKeyType === 'rsa') return sequence(identifier('1.2.840.113549.1.1.11'), nothing())
   return sequence(identifier('1.2.840.10045.4.3.2'))
 }
 
@@ -185,28 +187,58 @@ export function permittedDomains(authority: string): string[] | undefined {
 }
 
 /** The part of a certificate that is signed. */
-function body(certificate: string): forge.asn1.Asn1 {
+export function body(certificate: string): forge.asn1.Asn1 {
   const whole = decode(new X509Certificate(certificate).raw)
   return (whole.value as forge.asn1.Asn1[])[0] as forge.asn1.Asn1
 }
 
-function identifier(oid: string): forge.asn1.Asn1 {
+/** An OBJECT IDENTIFIER. */
+export function identifier(oid: string): forge.asn1.Asn1 {
   return asn1.create(Class.UNIVERSAL, Type.OID, false, asn1.oidToDer(oid).getBytes())
 }
 
-function octets(value: Buffer): forge.asn1.Asn1 {
+/** An OCTET STRING. */
+export function octets(value: Buffer): forge.asn1.Asn1 {
   return asn1.create(Class.UNIVERSAL, Type.OCTETSTRING, false, value.toString('latin1'))
 }
 
-function sequence(...items: forge.asn1.Asn1[]): forge.asn1.Asn1 {
+/** A SEQUENCE. */
+export function sequence(...items: forge.asn1.Asn1[]): forge.asn1.Asn1 {
   return asn1.create(Class.UNIVERSAL, Type.SEQUENCE, true, items)
 }
 
+/** Items in the order of their octets, as DER wants it (X.690 §11.6). */
+export function setOf(...items: Tree[]): Tree {
+  const sorted = [...items].sort((a, b) => (der(a) < der(b) ? -1 : 1))
+  return asn1.create(Class.UNIVERSAL, Type.SET, true, sorted)
+}
+
+/** A constructed value under a tag of its context. */
+export function tagged(tag: number, ...items: Tree[]): Tree {
+  return asn1.create(Class.CONTEXT_SPECIFIC, tag, true, items)
+}
+
+/** An INTEGER. */
+export function integer(value: number): Tree {
+  return asn1.create(Class.UNIVERSAL, Type.INTEGER, false, asn1.integerToDer(value).getBytes())
+}
+
+/** NULL. */
+export function nothing(): Tree {
+  return asn1.create(Class.UNIVERSAL, Type.NULL, false, '')
+}
+
+/** RFC 5280 §4.1.2.5: UTCTime until 2049. */
+export function timeOf(date: Date): Tree {
+  return asn1.create(Class.UNIVERSAL, Type.UTCTIME, false, asn1.dateToUtcTime(date))
+}
+
 /** Bit strings are left alone: a key's may look like a structure by chance. */
-function decode(octets: Buffer): forge.asn1.Asn1 {
+export function decode(octets: Buffer): forge.asn1.Asn1 {
   return asn1.fromDer(octets.toString('latin1'), { decodeBitStrings: false } as never)
 }
 
-function der(tree: forge.asn1.Asn1): string {
+/** The octets of a value, one a character. */
+export function der(tree: forge.asn1.Asn1): string {
   return asn1.toDer(tree).getBytes()
 }

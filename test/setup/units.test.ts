@@ -71,6 +71,18 @@ test('the sockets that ship are those of the usual listeners', () => {
     assert.equal(textOf(plan(''), name), readFileSync(join(source, 'system', name), 'utf8'), name)
 })
 
+test('profiles have a socket of their own, which wakes mail-imapd', () => {
+  const units = plan('[profiles]\nlisten = "0.0.0.0:8443"')
+  assert.ok(units.enabled.includes('mail-profiles.socket'))
+  const socket = textOf(units, 'mail-profiles.socket')
+  assert.deepEqual(linesOf(socket, 'ListenStream'), ['ListenStream=0.0.0.0:8443'])
+  assert.deepEqual(linesOf(socket, 'Service'), ['Service=mail-imapd.service'])
+  assert.deepEqual(linesOf(textOf(units, 'mail-imapd.service'), 'Sockets'), [
+    'Sockets=mail-imapd.socket mail-profiles.socket',
+  ])
+  assert.ok(!plan('').units.some(({ name }) => name === 'mail-profiles.socket'))
+})
+
 test('a name that is no address: exit 78', () => {
   assert.throws(() => plan('[[smtpd.listen]]\naddress = "mail.example.org:587"'), { exit: 78 })
 })
