@@ -1,30 +1,18 @@
 /**
- * What mail-deliver seldom does: scripts, the way out, --explain. It is a bundle of its own, dist/bin/deliver-more.js,
+ * What mail-deliver seldom does: scripts, the way out, --explain. It is a bundle of its own, dist/bin/deliver-more.bundle,
  * so that a delivery that needs nothing of it does not have to parse it.
  */
 import type { Sink } from '../deliver/stdin.js'
-import { describe, type Exit, exits, MailError } from '../sys/error.js'
-import { explainUser } from './deliver-explain.js'
+import { exits, MailError } from '../sys/error.js'
 import { type DeliverCall, deliverToUser } from './deliver-message.js'
 import { deliveryRules } from './filtered-rules.js'
-import { type Found, findRecipients } from './mailboxes.js'
-import { beginOutgoing } from './outbox.js'
+import type { Found } from './mailboxes.js'
 
-/** How it ended; the message is empty where all is well. Never throws. */
-export async function deliverMore(
-  call: DeliverCall,
-  explain: boolean,
-): Promise<{ readonly exit: Exit; readonly message: string }> {
-  try {
-    const found = await findRecipients(call.user, call.config)
-    if (explain) await explainUser(call, found)
-    else await deliver(call, found)
-    return { exit: exits.ok, message: '' }
-  } catch (error) {
-    if (error instanceof MailError) return { exit: error.exit, message: describe(error) }
-    const stack = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    return { exit: exits.tryAgain, message: `internal error: ${stack}` }
-  }
+/** @throws MailError with the exit status of what went wrong */
+export async function deliverMore(call: DeliverCall, found: Found, explain: boolean): Promise<void> {
+  if (!explain) return deliver(call, found)
+  const { explainUser } = await import('./deliver-explain.js')
+  await explainUser(call, found)
 }
 
 async function deliver(call: DeliverCall, found: Found): Promise<void> {
@@ -40,6 +28,7 @@ async function forward({ remote, config }: Found, sender: string): Promise<Sink>
     throw new MailError(`this leads to ${remote.join(', ')}, and the configuration has no [relay]`, {
       exit: exits.unavailable,
     })
+  const { beginOutgoing } = await import('./outgoing.js')
   return beginOutgoing(config.queue.directory, {
     sender,
     recipients: remote.map(address => ({ address })),

@@ -1,9 +1,10 @@
 /** mail-deliver -d: straight into the INBOX of who has no script; all else is another file's, which costs time to load. */
-import { exits, MailError } from '../sys/error.js'
+import { loadPart } from '../sys/bundle.js'
+import { describe, type Exit, MailError } from '../sys/error.js'
 import { becomeOwnerOf } from '../sys/privileges.js'
 import { type DeliverCall, deliverToUser } from './deliver-message.js'
 import { rulesWith } from './delivery-rules.js'
-import { findRecipients } from './mailboxes.js'
+import { type Found, findRecipients } from './mailboxes.js'
 
 /** @throws MailError with the exit status of what went wrong */
 export async function deliverUser(call: DeliverCall, explain: boolean): Promise<void> {
@@ -14,13 +15,19 @@ export async function deliverUser(call: DeliverCall, explain: boolean): Promise<
     becomeOwnerOf(first?.home ?? config.queue.directory, first ? owner : undefined)
   const rules = rulesWith(config, log, () => Promise.reject(new Error('a script appeared just now')))
   if (explain || remote.length > 0 || recipients.some(recipient => rules.hasScripts(recipient)))
-    return deliverMore(call, explain)
+    return deliverMore(call, found, explain)
   if (first) await deliverToUser(call, found, rules)
 }
 
-/** What it throws there is no MailError here, where that is another class: it comes back as words. */
-async function deliverMore(call: DeliverCall, explain: boolean): Promise<void> {
-  const { deliverMore } = await import('./deliver-more.js')
-  const { exit, message } = await deliverMore(call, explain)
-  if (exit !== exits.ok) throw new MailError(message, { exit })
+type More = typeof import('./deliver-more.js')
+
+/** What it throws there is a MailError of another bundle, and no MailError here: it is made one again. */
+async function deliverMore(call: DeliverCall, found: Found, explain: boolean): Promise<void> {
+  const more = await loadPart<More>(import.meta.url, 'deliver-more', () => import('./deliver-more.js'))
+  try {
+    await more.deliverMore(call, found, explain)
+  } catch (error) {
+    if (!(error instanceof Error) || !('exit' in error)) throw error
+    throw new MailError(describe(error), { exit: error.exit as Exit })
+  }
 }
