@@ -15,6 +15,8 @@ export interface Wanted {
   readonly count: boolean
   readonly save: boolean
   readonly partial: PartialRange | undefined
+  /** Whether changes of the result are to be told from now on (RFC 5267 §4.3). */
+  readonly update: boolean
 }
 
 export interface Found {
@@ -29,9 +31,12 @@ export interface Found {
   readonly verb?: 'SEARCH' | 'SORT'
 }
 
-const options = new Set(['MIN', 'MAX', 'ALL', 'COUNT', 'SAVE', 'PARTIAL'])
+const options = new Set(['MIN', 'MAX', 'ALL', 'COUNT', 'SAVE', 'PARTIAL', 'UPDATE', 'CONTEXT'])
 
-/** `RETURN (MIN COUNT) `, where it stands. `RETURN ()` is ALL (RFC 4731 §3.1). */
+/**
+ * `RETURN (MIN COUNT) `, where it stands. `RETURN ()` is ALL (RFC 4731 §3.1); CONTEXT is a hint and nothing else
+ * (RFC 5267 §4.2).
+ */
 export function readReturn(args: Decoder): Wanted | undefined {
   if (!args.tryWord('RETURN')) return undefined
   args.space()
@@ -43,14 +48,16 @@ export function readReturn(args: Decoder): Wanted | undefined {
     return option
   })
   args.space()
+  const isPlain = asked.every(option => option === 'CONTEXT')
   if (partial && asked.includes('ALL')) throw bad('Ask for ALL or for PARTIAL.')
   return {
     min: asked.includes('MIN'),
     max: asked.includes('MAX'),
-    all: asked.includes('ALL') || asked.length === 0,
+    all: asked.includes('ALL') || isPlain,
     count: asked.includes('COUNT'),
     save: asked.includes('SAVE'),
     partial,
+    update: asked.includes('UPDATE'),
   }
 }
 

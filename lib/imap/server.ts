@@ -6,6 +6,7 @@ import { capabilities } from './capability.js'
 import type { Answer, Call, Command } from './command.js'
 import { append } from './commands/append.js'
 import { authenticate, login } from './commands/authenticate.js'
+import { cancelUpdate } from './commands/cancel-update.js'
 import { check, close, expunge, unselect } from './commands/close.js'
 import { compress } from './commands/compress.js'
 import { copy, move } from './commands/copy.js'
@@ -68,6 +69,7 @@ const commands: Readonly<Record<string, Command>> = {
   'UID SEARCH': { states: selected, run: search },
   SORT: { states: selected, run: sort, keepsNumbers: true }, // RFC 5256 §3
   'UID SORT': { states: selected, run: sort },
+  CANCELUPDATE: { states: selected, run: cancelUpdate }, // RFC 5267 §4.3.5
   THREAD: { states: selected, run: thread, keepsNumbers: true }, // RFC 5256 §3
   'UID THREAD': { states: selected, run: thread },
   FETCH: { states: selected, run: fetch, keepsNumbers: true }, // §6.4.5

@@ -6,6 +6,7 @@ import type { Connection } from '../wire/line.js'
 import type { TlsMode } from '../wire/listener.js'
 import type { Identity } from '../wire/tls.js'
 import type { ImapAccount, ImapBackend, ImapMailbox } from './backend.js'
+import { Contexts } from './contexts.js'
 import { mailboxText } from './encode.js'
 import { CommandReader, type Limits } from './reader.js'
 import { bad, oneLine } from './reply.js'
@@ -51,6 +52,8 @@ export class Session {
   keywordsTold = 0
   /** The result of the last SEARCH RETURN (SAVE), UIDs in order: what `$` stands for (RFC 5182). */
   saved: readonly number[] = []
+  /** Results that are kept up to date for the client (RFC 5267). */
+  readonly contexts = new Contexts()
   /** Whether what lies below the compression is TLS; undefined without compression (RFC 4978). */
   compressedOver: 'tls' | 'plain' | undefined
   /** In IDLE, where goodbye may be said at any moment. */
@@ -139,6 +142,7 @@ export class Session {
     this.mailbox = undefined
     this.lastSection = undefined
     this.saved = []
+    this.contexts.clear()
     if (this.state === 'selected') this.state = 'authenticated'
     await mailbox.close()
   }

@@ -32,6 +32,7 @@ export async function tellUpdates(session: Session, expunge: boolean): Promise<v
   if (!mailbox) return
   const updates = await mailbox.sync({ expunge })
   tellKeywords(session, mailbox)
+  session.contexts.tellGone(session, updates)
   if (session.qresync) tellVanished(session, updates)
   for (const update of updates)
     switch (update.kind) {
@@ -47,6 +48,7 @@ export async function tellUpdates(session: Session, expunge: boolean): Promise<v
       case 'flags':
         tellFlags(session, mailbox, update.seq, update.uid)
     }
+  await session.contexts.tellChanges(session)
 }
 
 /** RFC 7162 §3.2.10: UIDs need no order, so those that go together are told together. */

@@ -1,8 +1,9 @@
-/** SEARCH and UID SEARCH (RFC 3501 §6.4.4), with RETURN (RFC 4731, RFC 5182, RFC 9394). */
+/** SEARCH and UID SEARCH (RFC 3501 §6.4.4), with RETURN (RFC 4731, RFC 5182, RFC 5267, RFC 9394). */
+import type { SortKey } from '../../message/query.js'
 import type { Call } from '../command.js'
 import type { Decoder } from '../decode.js'
-import { readSearch } from '../search-key.js'
-import { readReturn, tellResult } from '../search-result.js'
+import { type Program, readSearch } from '../search-key.js'
+import { readReturn, tellResult, type Wanted } from '../search-result.js'
 import type { Session } from '../session.js'
 import { lowerBound } from '../set.js'
 
@@ -11,11 +12,29 @@ export async function search(session: Session, args: Decoder, call: Call): Promi
   const wanted = readReturn(args)
   const program = readSearch(args, session)
   args.end()
-  if (program.asksModseq) session.useCondstore()
-  const mailbox = session.selected
+  await answer(session, call, wanted, program)
+}
+
+/**
+ * Searches, and sorts when there is an order; tells the result, and keeps it up to date where that was asked.
+ *
+ * @throws ImapError BAD when the tag stands for another search
+ */
+export async function answer(
+  session: Session,
+  call: Call,
+  wanted: Wanted | undefined,
+  { key, asksModseq }: Program,
+  order?: readonly SortKey[],
+): Promise<void> {
+  const { contexts, selected: mailbox } = session
+  if (wanted?.update) contexts.check(call)
+  if (asksModseq) session.useCondstore()
   // RFC 5182 §2.1: a search that fails leaves an empty result.
   if (wanted?.save) session.saved = []
-  const uids = await mailbox.search(program.key)
+  const before = contexts.begin(mailbox)
+  const uids = await (order ? mailbox.sort(key, order) : mailbox.search(key))
   const numbers = call.uid ? uids : uids.map(each => lowerBound(mailbox.uids, each) + 1)
-  tellResult(session, call, { uids, numbers, wanted, asksModseq: program.asksModseq })
+  tellResult(session, call, { uids, numbers, wanted, asksModseq, verb: order ? 'SORT' : 'SEARCH' })
+  if (wanted?.update) contexts.add(session, call, { key, order, result: uids }, before)
 }

@@ -1,12 +1,12 @@
-/** SORT and UID SORT (RFC 5256 §3, RFC 5957), with RETURN (RFC 5267 §3, RFC 5182, RFC 9394). */
+/** SORT and UID SORT (RFC 5256 §3, RFC 5957), with RETURN (RFC 5267, RFC 5182, RFC 9394). */
 import type { SortField, SortKey } from '../../message/query.js'
 import type { Call } from '../command.js'
 import type { Decoder } from '../decode.js'
 import { bad } from '../reply.js'
 import { readCriteria } from '../search-key.js'
-import { readReturn, tellResult } from '../search-result.js'
+import { readReturn } from '../search-result.js'
 import type { Session } from '../session.js'
-import { lowerBound } from '../set.js'
+import { answer } from './search.js'
 
 export async function sort(session: Session, args: Decoder, call: Call): Promise<void> {
   args.space()
@@ -16,13 +16,7 @@ export async function sort(session: Session, args: Decoder, call: Call): Promise
   args.space()
   const program = readCriteria(args, session)
   args.end()
-  if (program.asksModseq) session.useCondstore()
-  const mailbox = session.selected
-  // RFC 5182 §2.1: a search that fails leaves an empty result.
-  if (wanted?.save) session.saved = []
-  const uids = await mailbox.sort(program.key, order)
-  const numbers = call.uid ? uids : uids.map(each => lowerBound(mailbox.uids, each) + 1)
-  tellResult(session, call, { uids, numbers, wanted, asksModseq: program.asksModseq, verb: 'SORT' })
+  await answer(session, call, wanted, program, order)
 }
 
 const fields: ReadonlySet<string> = new Set<SortField>([
