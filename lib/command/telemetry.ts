@@ -12,6 +12,7 @@ import { describe } from '../sys/error.js'
 import type { Log, Observer } from '../sys/log.js'
 import { exposition, expositionType, type Family, mergeFamilies } from '../sys/metrics.js'
 import { listen } from '../sys/sockets.js'
+import { LastLogins } from './last-logins.js'
 import type { Meters } from './meters.js'
 import type { Parts } from './parts.js'
 import { type SessionInfo, Sessions } from './sessions.js'
@@ -36,6 +37,7 @@ type Settings = NonNullable<Config['metrics']>
 
 export class Telemetry {
   readonly #sessions = new Sessions()
+  readonly #lastLogins = new LastLogins(user => this.#options?.parts.users.find(user)?.home)
   #meters: Meters | undefined
   #options: TelemetryOptions | undefined
   #control: Control | undefined
@@ -47,6 +49,7 @@ export class Telemetry {
   readonly observe: Observer = (event, fields, context) => {
     this.#meters?.observe(event, fields, context)
     this.#sessions.observe(event, fields, context)
+    this.#lastLogins.observe(event, fields, context)
   }
 
   /** Counts from now on, if the configuration wants numbers. */
@@ -92,7 +95,7 @@ export class Telemetry {
   async close(): Promise<void> {
     clearInterval(this.#timer)
     this.#options = undefined
-    await this.#turn
+    await Promise.all([this.#turn, this.#lastLogins.write()])
     this.#closeServer()
     await this.#control?.close()
     this.#meters?.close()

@@ -9,6 +9,7 @@ import { readPassword } from './prompt.js'
 import { alias } from './user-alias.js'
 import { appPassword, describeApps } from './user-app.js'
 import { fileOption, operandsOf, readText, type UserFiles, userFiles, warn } from './user-files.js'
+import { kick, last, who } from './user-sessions.js'
 
 const schemeOptions = {
   scheme: {
@@ -126,7 +127,7 @@ export const user: Command = {
   name: 'mail-user',
   summary: 'Manage users, their passwords and the aliases',
   options: {},
-  commands: [add, passwd, list, remove, verify, appPassword, alias],
+  commands: [add, passwd, list, remove, verify, appPassword, alias, who, kick, last],
 }
 
 /** What a script may want to know of a user; no hash. */
