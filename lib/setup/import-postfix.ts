@@ -3,14 +3,11 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Imported, type ImportedHost, quoted } from './import.js'
 import type { Note } from './import-note.js'
-import {
-  expand,
-  type PostfixMap,
-  parseMainCf,
-  parseMasterCf,
-  readMaps,
-  readSource,
-} from './import-postfix-files.js'
+import { expand, type PostfixMap, parseMainCf, readMaps, readSource } from './import-postfix-files.js'
+import { importServices } from './import-postfix-services.js'
+
+/** Debian's bundle: the system's authorities, which are asked anyway. */
+const usualAuthorities = '/etc/ssl/certs/ca-certificates.crt'
 
 /** Reads a directory such as /etc/postfix. @throws MailError (66) without main.cf */
 export function importPostfix(directory: string, imported: Imported): void {
@@ -49,11 +46,12 @@ class PostfixImport {
       const note = handlers[name]?.(this.#value(name), name) ?? unsupported(reasonFor(name))
       this.#imported.notes.push({ ...note, where: this.#file, setting: `${name} = ${raw}` })
     }
-    this.#services()
+    importServices(this.#directory, this.#imported, name => this.#value(name))
   }
 
   #value(name: string): string {
-    return expand(this.#settings, this.#settings.get(name) ?? '')
+    const known = new Map([['config_directory', this.#directory], ...this.#settings])
+    return expand(known, this.#settings.get(name) ?? '')
   }
 
   /** Other settings are made of these two, whether they are set or not. */
@@ -188,6 +186,11 @@ class PostfixImport {
       smtp_sender_dependent_authentication: login,
       smtp_tls_security_level: () => kept(`relay.tls ${this.#tls()}`),
       smtp_tls_wrappermode: () => kept('relay.tls'),
+      smtp_tls_CAfile: value => {
+        if (value === usualAuthorities) return kept("the system's authorities")
+        this.#imported.todo.push(`let the user postern read ${value}`)
+        return kept('relay.ca')
+      },
       smtp_use_tls: () => kept(`relay.tls ${this.#tls()}`),
       sender_dependent_relayhost_maps: value => this.#senderRoutes(value),
       transport_maps: value => this.#transports(value),
@@ -212,9 +215,11 @@ class PostfixImport {
     const tls = number === '465' ? 'implicit' : this.#tls()
     const [user, password] = this.#login([...keys, name]) ?? []
     const host = `${name.includes(':') ? `[${name}]` : name}:${number}`
-    if (user === undefined || password === undefined) return { host, tls }
+    const authorities = this.#value('smtp_tls_CAfile')
+    const ca = authorities === '' || authorities === usualAuthorities ? {} : { ca: authorities }
+    if (user === undefined || password === undefined) return { host, tls, ...ca }
     // A password never goes out in the clear.
-    return { host, tls: tls === 'implicit' ? tls : 'required', user, password }
+    return { host, tls: tls === 'implicit' ? tls : 'required', ...ca, user, password }
   }
 
   #login(keys: readonly string[]): [string, string] | undefined {
@@ -308,32 +313,6 @@ class PostfixImport {
     const inside = key.includes('@') ? key : `${key}@${this.#imported.domains[0] ?? ''}`
     this.#imported.senders.set(inside, text)
     return changed('relay.senders: for mail that goes out; the origin goes to Reply-To')
-  }
-
-  /** The ports. */
-  #services(): void {
-    const file = join(this.#directory, 'master.cf')
-    if (!existsSync(file)) return
-    const ports: string[] = []
-    const known: Record<string, number> = { smtp: 25, submission: 587, submissions: 465, smtps: 465 }
-    for (const { name, type, command } of parseMasterCf(readFileSync(file, 'utf8'))) {
-      if (type !== 'inet') continue
-      const [, host = '0.0.0.0', service = name] = /^(?:(.+):)?(\w+)$/.exec(name) ?? []
-      const port = known[service] ?? Number(service)
-      const note = { where: file, setting: `${name} ${type} … ${command}` }
-      if (!Number.isInteger(port) || !/^smtpd\b/.test(command))
-        this.#imported.notes.push({ ...note, ...unsupported('only smtpd takes mail in by the network') })
-      else {
-        const address = /^[\d.]+$|:/.test(host) ? host.replace(/[[\]]/g, '') : '127.0.0.1'
-        ports.push(`${address.includes(':') ? `[${address}]` : address}:${port}`)
-        this.#imported.notes.push({
-          ...note,
-          ...changed(`a listener on port ${port}, by the rules of that port`),
-        })
-      }
-    }
-    if (ports.length > 0)
-      this.#set('smtpd', `listen = [${ports.map(port => `{ address = ${quoted(port)} }`).join(', ')}]`)
   }
 }
 

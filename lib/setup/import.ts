@@ -5,6 +5,8 @@ import type { Note } from './import-note.js'
 export interface ImportedHost {
   readonly host: string
   readonly tls: 'implicit' | 'required' | 'offered' | 'off'
+  /** A file of authorities, where the system's will not do. */
+  readonly ca?: string
   readonly user?: string
   /** Goes into a file of its own. */
   readonly password?: string
@@ -122,8 +124,12 @@ function configurationOf(imported: Imported, secrets: Secrets): string {
   return `${lines.join('\n')}\n`
 }
 
-function hostLines({ host, tls, user, password, passwordCommand }: ImportedHost, secrets: Secrets): string[] {
+function hostLines(
+  { host, tls, ca, user, password, passwordCommand }: ImportedHost,
+  secrets: Secrets,
+): string[] {
   const lines = [`host = ${quoted(host)}`, `tls = ${quoted(tls)}`]
+  if (ca !== undefined) lines.push(`ca = ${quoted(ca)}`)
   if (user === undefined) return lines
   lines.push(`user = ${quoted(user)}`)
   if (passwordCommand !== undefined) lines.push(`password_command = ${quoted(passwordCommand)}`)

@@ -5,13 +5,13 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Queue } from '../../lib/queue/queue.js'
 import { Postfix } from '../support/postfix.js'
 import { commandPath } from '../support/program.js'
-import { until } from '../support/world.js'
+import { freePorts, until } from '../support/world.js'
 
 const count = Number(process.argv[2] ?? 1_000)
 const concurrency = 20
@@ -24,14 +24,6 @@ function text(size: number): Buffer {
   const head =
     'From: a@x.internal\nTo: b@outside.test\nSubject: bench\nDate: Thu, 1 Jan 2026 00:00:00 +0000\n\n'
   return Buffer.from(head + `${'x'.repeat(70)}\n`.repeat(Math.floor((size - head.length) / 71)))
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>(done => server.listen(0, '127.0.0.1', done))
-  const { port } = server.address() as { port: number }
-  await new Promise(done => server.close(done))
-  return port
 }
 
 async function startSink(port: number): Promise<ChildProcess> {
@@ -131,7 +123,7 @@ function filesIn(directory: string): number {
   )
 }
 
-const port = await freePort()
+const [port = 0] = await freePorts(1)
 const sink = await startSink(port)
 for (const size of [4_096, 102_400])
   for (let turn = 0; turn < 2; turn++) {

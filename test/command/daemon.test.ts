@@ -9,7 +9,7 @@ import type { Service } from '../../lib/command/service.js'
 import { makeAuthority, makeServer } from '../../lib/setup/certificate.js'
 import { listen } from '../../lib/sys/sockets.js'
 import { startTls } from '../../lib/wire/tls.js'
-import { temporaryDirectory, until } from '../support/world.js'
+import { freePorts, temporaryDirectory, until } from '../support/world.js'
 
 /** Answers each line with what the configuration says at that moment; knows STARTTLS and QUIT. */
 const toy: Service<'imapd'> = {
@@ -231,7 +231,7 @@ test('a port that is taken is named, and the doors opened before are closed agai
   await listen(other, { host: '127.0.0.1', port: 0 })
   t.after(() => other.close())
   const taken = portOf(other)
-  const free = await freePort()
+  const [free = 0] = await freePorts(1)
   await assert.rejects(stage(t, head() + door(`127.0.0.1:${free}`) + door(`127.0.0.1:${taken}`)), {
     exit: 69,
     message: new RegExp(`127.0.0.1:${taken} is taken`),
@@ -256,12 +256,4 @@ test('the process may go home when there was nobody for a while', async t => {
 function portOf(server: Server): number {
   const address = server.address()
   return typeof address === 'object' && address ? address.port : 0
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await listen(server, { host: '127.0.0.1', port: 0 })
-  const port = portOf(server)
-  await new Promise(resolve => server.close(resolve))
-  return port
 }

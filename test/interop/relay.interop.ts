@@ -9,9 +9,9 @@ import { Queue } from '../../lib/queue/queue.js'
 import { queuePlace } from '../bin/queue-place.js'
 import { Dovecot, noDovecot } from '../support/dovecot.js'
 import { peakOf } from '../support/measure.js'
-import { answers, freePorts, noPostfix, Postfix } from '../support/postfix.js'
+import { answers, noPostfix, Postfix } from '../support/postfix.js'
 import { Program } from '../support/program.js'
-import { until } from '../support/world.js'
+import { freePorts, until } from '../support/world.js'
 
 const skip = noPostfix() || noDovecot()
 let postfix: Postfix

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
@@ -47,6 +47,27 @@ test('Postfix: names, networks, sizes, certificate', () => {
       [{ host: '0.0.0.0', port: 587 }, 'required'],
     ],
   )
+})
+
+test('Postfix: what stands behind a port in master.cf becomes rules of its listener', t => {
+  const directory = temporaryDirectory(t)
+  const rules = (options: string) => {
+    writeFileSync(join(directory, 'main.cf'), 'myhostname = mail.home.test\n')
+    writeFileSync(join(directory, 'master.cf'), `2525 inet n - y - - smtpd ${options}\n`)
+    const listener = configOf(imported(all => importPostfix(directory, all))).smtpd.listen[0]
+    return [listener?.tls, listener?.auth]
+  }
+  const rows: [options: string, tls: string, auth: string][] = [
+    ['', 'required', 'required'],
+    ['-o smtpd_tls_security_level=may -o smtpd_sasl_auth_enable=yes', 'offered', 'offered'],
+    ['-o smtpd_tls_wrappermode=yes -o smtpd_sasl_auth_enable=no', 'implicit', 'off'],
+    [
+      '-o smtpd_sasl_auth_enable=yes -o { smtpd_client_restrictions = permit_sasl_authenticated, reject }',
+      'required',
+      'required',
+    ],
+  ]
+  for (const [options, tls, auth] of rows) assert.deepEqual(rules(options), [tls, auth], options)
 })
 
 test('Postfix: smarthosts, their logins, senders', () => {

@@ -1,11 +1,11 @@
 /** Chromium without a window, driven over the WebDriver protocol (W3C) by what Debian installs as chromedriver. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { has } from './program.js'
+import { freePorts } from './world.js'
 
 /** Why a test with a browser cannot run here; false when it can. */
 export const browserMissing =
@@ -27,15 +27,6 @@ const chromiumArguments = [
   '--window-size=1300,900',
 ]
 
-/** A free port of loopback, for a program that cannot choose one itself. */
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise(resolve => server.close(resolve))
-  return typeof address === 'object' && address ? address.port : 0
-}
-
 export class Browser {
   readonly #driver: ChildProcess
   readonly #profile: string
@@ -50,7 +41,7 @@ export class Browser {
 
   /** @param pictures where {@link picture} keeps its files; nowhere unless given */
   static async start(pictures?: string): Promise<Browser> {
-    const port = await freePort()
+    const [port] = await freePorts(1)
     const profile = mkdtempSync(join(tmpdir(), 'postern-browser-'))
     const driver = spawn('chromedriver', [`--port=${port}`], { stdio: 'ignore' })
     const browser = new Browser(driver, profile, pictures)

@@ -1,12 +1,11 @@
 /** A private instance of Debian's Dovecot 2.3 on loopback, as peer and as measure. Needs root, as Dovecot does. */
 import { execFile, spawnSync } from 'node:child_process'
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { has } from './program.js'
-import { until } from './world.js'
+import { freePorts, until } from './world.js'
 
 const run = promisify(execFile)
 
@@ -53,10 +52,15 @@ export class Dovecot {
       mkdirSync(home, { recursive: true })
       chownSync(home, mailUser, mailUser)
     }
-    // It goes on in the background, and would keep pipes of ours open.
-    spawnSync('/usr/sbin/dovecot', ['-c', join(directory, 'dovecot.conf')], { stdio: 'ignore' })
-    await until(() => dovecot.pid > 0)
+    await dovecot.again()
     return dovecot
+  }
+
+  /** Starts it, for the first time or after {@link Dovecot.halt}. */
+  async again(): Promise<void> {
+    // It goes on in the background, and would keep pipes of ours open.
+    spawnSync('/usr/sbin/dovecot', ['-c', join(this.directory, 'dovecot.conf')], { stdio: 'ignore' })
+    await until(() => this.pid > 0)
   }
 
   /** The master process; its children do the work. 0 when it has not started yet. */
@@ -72,10 +76,15 @@ export class Dovecot {
     return readFileSync(join(this.directory, 'dovecot.log'), 'utf8')
   }
 
-  async stop(): Promise<void> {
+  async halt(): Promise<void> {
     const { pid } = this
+    if (pid === 0) return
     await run('/usr/bin/doveadm', ['-c', join(this.directory, 'dovecot.conf'), 'stop'])
     await until(() => !isAlive(pid))
+  }
+
+  async stop(): Promise<void> {
+    await this.halt()
     rmSync(this.directory, { recursive: true, force: true })
   }
 
@@ -140,17 +149,4 @@ function isAlive(pid: number): boolean {
   } catch {
     return false
   }
-}
-
-/** Ports that nobody uses at the moment. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () => {
-      const server = createServer()
-      return new Promise<typeof server>(resolve => server.listen(0, '127.0.0.1', () => resolve(server)))
-    }),
-  )
-  const ports = servers.map(server => (server.address() as { port: number }).port)
-  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
-  return ports
 }

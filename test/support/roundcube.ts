@@ -3,9 +3,8 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort } from './browser.js'
 import { has } from './program.js'
-import { until } from './world.js'
+import { freePorts, until } from './world.js'
 
 const installed = '/var/lib/roundcube'
 
@@ -40,7 +39,7 @@ export class Roundcube {
     writeFileSync(join(directory, 'defaults.inc.php'), readFileSync('/etc/roundcube/defaults.inc.php'))
     writeFileSync(join(directory, 'create.php'), createDatabase(database))
     execFileSync('php', [join(directory, 'create.php')])
-    const port = await freePort()
+    const [port] = await freePorts(1)
     const php = spawn('php', ['-S', `127.0.0.1:${port}`, '-t', installed], {
       stdio: 'ignore',
       // More than one request at a time, as browsers have it.

@@ -1,5 +1,6 @@
 /** A temporary place for a test, gone when the test is. */
 import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -18,4 +19,17 @@ export async function until(condition: () => boolean | Promise<boolean>, patienc
     if (Date.now() > end) throw new Error(`never came true: ${condition}`)
     await new Promise(resolve => setTimeout(resolve, 5))
   }
+}
+
+/** Ports that nobody uses at the moment. */
+export async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, () => {
+      const server = createServer()
+      return new Promise<typeof server>(resolve => server.listen(0, '127.0.0.1', () => resolve(server)))
+    }),
+  )
+  const ports = servers.map(server => (server.address() as { port: number }).port)
+  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
+  return ports
 }
