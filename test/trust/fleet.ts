@@ -3,8 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePorts } from '../support/dovecot.js'
 import { commandPath, Program } from '../support/program.js'
+import { freePorts } from '../support/world.js'
 
 /** The daemons; two of mail-imapd work on the same Maildirs. */
 const daemons = ['mail-smtpd', 'mail-imapd', 'mail-imapd 2', 'mail-pop3d', 'mail-relay', 'provider'] as const
