@@ -62,7 +62,7 @@ export interface ImapAccount {
   subscriptions(): Promise<readonly string[]>
   subscribe(name: string): Promise<void>
   unsubscribe(name: string): Promise<void>
-  /** @param specialUse as RFC 6154 §3 CREATE (USE …) asks */
+  /** @param specialUse as RFC 6154 §3 CREATE (USE …) asks, several with blanks between @throws ImapError NO [USEATTR] */
   create(name: string, specialUse?: string): Promise<{ readonly mailboxId: string }>
   delete(name: string): Promise<void>
   rename(from: string, to: string): Promise<void>
@@ -70,10 +70,17 @@ export interface ImapAccount {
   open(name: string, options: { readonly readOnly: boolean }): Promise<ImapMailbox>
   /** Begins to add messages to a mailbox, which must be there (NO [TRYCREATE]). */
   append(name: string, options?: AppendTarget): Promise<ImapAppend>
+  /** What is noted of a mailbox, or of the server (RFC 5464). @throws ImapError NO [NONEXISTENT] */
+  metadata(mailbox: string | undefined): Promise<Metadata>
+  /** Changes entries, all or none; undefined removes one. */
+  setMetadata(mailbox: string | undefined, changes: ReadonlyMap<string, Buffer | undefined>): Promise<void>
   /** How much there is and may be; undefined without limits. */
   quota(): Promise<ImapQuota | undefined>
   close(): Promise<void>
 }
+
+/** Values by name: `/private/comment`, in lower case. */
+export type Metadata = ReadonlyMap<string, Buffer>
 
 export interface AppendTarget {
   /** Octets of a message that goes when the new one has come: it needs no room of its own (RFC 8508). */

@@ -3,13 +3,23 @@ import type { Session } from './session.js'
 
 const always = ['IMAP4rev1', 'LITERAL+', 'SASL-IR', 'ENABLE', 'ID', 'IDLE']
 const afterLogin = [
-  ...['NAMESPACE', 'CHILDREN', 'SPECIAL-USE', 'XLIST', 'LIST-EXTENDED', 'LIST-STATUS', 'STATUS=SIZE'],
+  ...[
+    'NAMESPACE',
+    'CHILDREN',
+    'SPECIAL-USE',
+    'CREATE-SPECIAL-USE',
+    'XLIST',
+    'LIST-EXTENDED',
+    'LIST-STATUS',
+    'STATUS=SIZE',
+  ],
   ...['UIDPLUS', 'MOVE', 'UNSELECT', 'MULTIAPPEND', 'BINARY', 'CONDSTORE', 'QRESYNC'],
   ...['ESEARCH', 'SEARCHRES', 'PARTIAL', 'WITHIN', 'SAVEDATE'],
   ...['OBJECTID', 'PREVIEW', 'REPLACE', 'CATENATE', 'UTF8=ACCEPT'],
   ...['SORT', 'SORT=DISPLAY', 'ESORT', 'THREAD=ORDEREDSUBJECT', 'THREAD=REFERENCES', 'THREAD=REFS'],
   ...['CONTEXT=SEARCH', 'CONTEXT=SORT'],
   ...['QUOTA', 'QUOTA=RES-STORAGE', 'QUOTA=RES-MESSAGE'],
+  ...['METADATA'],
 ]
 
 /** Where a password would cross the wire in the clear, no mechanism is offered (RFC 3501 §6.2.3). */

@@ -63,6 +63,11 @@ export class Decoder {
     return this.#next < 0 ? '' : String.fromCharCode(this.#next)
   }
 
+  /** What is left of this stretch of text, to look ahead. */
+  get rest(): string {
+    return this.#piece.text.toString('latin1', this.#at)
+  }
+
   tryChar(char: string): boolean {
     if (this.#next !== char.charCodeAt(0)) return false
     this.#at++

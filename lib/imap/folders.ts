@@ -118,7 +118,7 @@ function attributesOf(node: Node, { extended, tellSubscribed, selection }: ListR
   if (!node.selectable) attributes.push('\\Noselect')
   attributes.push(node.hasChildren ? '\\HasChildren' : '\\HasNoChildren')
   if (node.subscribed && (tellSubscribed || selection.includes('SUBSCRIBED'))) attributes.push('\\Subscribed')
-  if (node.specialUse !== undefined) attributes.push(node.specialUse)
+  if (node.specialUse !== undefined) attributes.push(...node.specialUse.split(' '))
   return attributes
 }
 

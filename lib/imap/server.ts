@@ -15,6 +15,7 @@ import { capability, enable, id, logout, namespace, noop, starttls } from './com
 import { idle } from './commands/idle.js'
 import { list, lsub, xlist } from './commands/list.js'
 import { create, deleteMailbox, rename, subscribe, unsubscribe } from './commands/mailboxes.js'
+import { getMetadata, setMetadata } from './commands/metadata.js'
 import { getQuota, getQuotaRoot, setQuota } from './commands/quota.js'
 import { replace } from './commands/replace.js'
 import { search } from './commands/search.js'
@@ -59,6 +60,8 @@ const commands: Readonly<Record<string, Command>> = {
   GETQUOTA: { states: after, run: getQuota }, // RFC 9208
   GETQUOTAROOT: { states: after, run: getQuotaRoot },
   SETQUOTA: { states: after, run: setQuota },
+  GETMETADATA: { states: after, run: getMetadata }, // RFC 5464
+  SETMETADATA: { states: after, run: setMetadata },
   COMPRESS: { states: after, run: compress }, // RFC 4978
   CHECK: { states: selected, run: check }, // RFC 3501 §6.4.1
   CLOSE: { states: selected, run: close }, // §6.4.2

@@ -4,10 +4,13 @@ import { canonicalName, type Layout, parentsOf } from '../maildir/layout.js'
 import { cleanTmp, makeMaildir } from '../maildir/maildir.js'
 import { Log } from '../sys/log.js'
 import { Mutex } from '../sys/mutex.js'
+import { Attributes } from './attributes.js'
 import { Folders, MailboxError } from './folders.js'
+import { readGuid } from './guid.js'
 import { Mailbox } from './mailbox.js'
 import { drop, release, share } from './memory.js'
 import { countFolder, Quota, type QuotaLimits } from './quota.js'
+import { specialUses, standardFolders } from './special-use.js'
 import { changeSubscriptions, readSubscriptions } from './subscriptions.js'
 
 /** A mailbox as LIST shows it. */
@@ -41,15 +44,6 @@ export interface AccountOptions {
   readonly clock?: () => number
 }
 
-/** The folders every user has beside INBOX, and their special use. */
-const standardFolders: Readonly<Record<string, string>> = {
-  Drafts: '\\Drafts',
-  Sent: '\\Sent',
-  Junk: '\\Junk',
-  Trash: '\\Trash',
-  Archive: '\\Archive',
-}
-
 /** Preparations under way, by root: two first logins at once make the folders once. */
 const preparing = new Map<string, Mutex>()
 
@@ -66,12 +60,15 @@ export class Account {
   readonly quota: Quota | undefined
   readonly #clock: () => number
   readonly #open = new Set<Mailbox>()
+  /** What clients note of mailboxes. */
+  readonly attributes: Attributes
 
   private constructor(root: string, options: AccountOptions) {
     this.root = root
     this.#folders = new Folders(root, options.layout ?? 'mutf7')
     this.#log = options.log ?? new Log()
     this.#clock = options.clock ?? Date.now
+    this.attributes = new Attributes(root)
     const { octets, messages } = options.quota ?? {}
     const isLimited = octets !== undefined || messages !== undefined
     this.quota = isLimited ? new Quota(root, { octets, messages }) : undefined
@@ -115,14 +112,32 @@ export class Account {
   list(): Folder[] {
     const subscribed = new Set(readSubscriptions(this.root))
     const selectable = this.#folders.list()
+    const uses = this.#specialUses(selectable)
     const names = new Set(selectable.keys())
     for (const name of selectable.keys()) for (const parent of parentsOf(name)) names.add(parent)
     return [...names].sort(inboxFirst).map(name => ({
       name,
       selectable: selectable.has(name),
       subscribed: subscribed.has(name),
-      specialUse: standardFolders[name],
+      specialUse: uses.get(name),
     }))
+  }
+
+  #specialUses(entries: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+    const path = (entry: string) => (entry === '' ? this.root : `${this.root}/${entry}`)
+    return specialUses(new Map([...entries].map(([name, entry]) => [name, path(entry)])), this.attributes)
+  }
+
+  /** What a mailbox is for (RFC 6154), one use or several with blanks between; undefined for none. */
+  specialUse(name: string): string | undefined {
+    return this.#specialUses(this.#folders.list()).get(name)
+  }
+
+  /** The GUID of a mailbox: its MAILBOXID, and what its attributes are kept by. @throws MailboxError nonexistent */
+  async guidOf(name: string): Promise<string> {
+    const directory = this.#folders.find(canonicalName(name))
+    const known = directory === undefined ? undefined : readGuid(directory)
+    return known ?? (await this.status(name)).guid
   }
 
   /** Names that are subscribed, whether they are there or not. */
@@ -153,9 +168,11 @@ export class Account {
     if (canonicalName(name) === 'INBOX') throw new MailboxError('cannot', 'INBOX cannot be deleted')
     const directory = this.#folders.find(name)
     const freed = this.quota && directory !== undefined ? countFolder(directory) : undefined
+    const guid = directory === undefined ? undefined : readGuid(directory)
     await this.#folders.delete(name)
     if (directory !== undefined) drop(directory)
     if (freed) await this.quota?.add({ octets: -freed.octets, messages: -freed.messages })
+    if (guid !== undefined) await this.attributes.forget(guid)
   }
 
   /**

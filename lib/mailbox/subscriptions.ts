@@ -13,6 +13,7 @@ import { decodeMutf7, encodeMutf7 } from '../message/mutf7.js'
 import { syncDirectory, writeSynced } from '../sys/atomic.js'
 import { withDotlock } from '../sys/dotlock.js'
 import { isMissing } from '../sys/error.js'
+import { escapeTabs, unescapeTabs } from './tab-escape.js'
 
 /** A lock that names nobody and has not changed for so long was left behind (Dovecot's figure), in milliseconds. */
 const stale = 30_000
@@ -71,27 +72,13 @@ function readText(path: string): string {
 function parse(text: string): string[] {
   const isSecond = text.startsWith('V\t2\n')
   const lines = (isSecond ? text.slice(header.length - 1) : text).split('\n').filter(line => line !== '')
-  const names = isSecond ? lines.map(line => line.split('\t').map(unescapeLevel).join(separator)) : lines
+  const names = isSecond ? lines.map(line => line.split('\t').map(unescapeTabs).join(separator)) : lines
   return [...new Set(names.map(name => canonicalName(decodeMutf7(name) ?? name)))]
 }
 
 function formatName(name: string): string {
   return name
     .split(separator)
-    .map(level => escapeLevel(encodeMutf7(level)))
+    .map(level => escapeTabs(encodeMutf7(level)))
     .join('\t')
-}
-
-/** Dovecot's tab escapes: \001 before 0, 1, t, r, n. */
-function escapeLevel(level: string): string {
-  return level
-    .replaceAll('\x01', '\x011')
-    .replaceAll('\t', '\x01t')
-    .replaceAll('\r', '\x01r')
-    .replaceAll('\n', '\x01n')
-}
-
-function unescapeLevel(level: string): string {
-  const of: Readonly<Record<string, string>> = { '0': '\0', '1': '\x01', t: '\t', r: '\r', n: '\n' }
-  return level.replace(/\x01([01trn])/g, (_, letter: string) => of[letter] ?? '')
 }

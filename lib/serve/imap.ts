@@ -13,17 +13,20 @@ import type {
   ImapQuota,
   ImapStatus,
   ImapUser,
+  Metadata,
 } from '../imap/backend.js'
 import { no } from '../imap/reply.js'
 import { Account } from '../mailbox/account.js'
 import { MailboxError } from '../mailbox/folders.js'
 import type { Mailbox } from '../mailbox/mailbox.js'
 import { limitsOf, type QuotaLimits } from '../mailbox/quota.js'
+import { parseUses, useEntry } from '../mailbox/special-use.js'
 import type { Appending } from '../mailbox/transfer.js'
 import type { Delivery } from '../maildir/maildir.js'
 import type { Log } from '../sys/log.js'
 import { type Attempt, mechanisms, type Verifier } from '../wire/sasl.js'
 import { SelectedMailbox } from './imap-mailbox.js'
+import { readMetadata, writeMetadata } from './imap-metadata.js'
 import { answering } from './imap-refusal.js'
 
 export interface ImapServiceOptions {
@@ -99,11 +102,33 @@ class StoredAccount implements ImapAccount {
     await this.#account.unsubscribe(name)
   }
 
-  create(name: string): Promise<{ mailboxId: string }> {
+  create(name: string, specialUse?: string): Promise<{ mailboxId: string }> {
+    const uses = specialUse === undefined ? undefined : parseUses(specialUse)
+    if (specialUse !== undefined && uses === undefined)
+      throw no('USEATTR', 'There is no such special use here.')
     return answering(async () => {
       await this.#account.create(name)
+      if (uses !== undefined) await this.#use(name, uses)
       return { mailboxId: (await this.#account.status(name)).guid }
     })
+  }
+
+  /** A mailbox that cannot have its use is not to be there (RFC 6154 §3). */
+  async #use(name: string, uses: string): Promise<void> {
+    try {
+      await writeMetadata(this.#account, name, new Map([[useEntry, Buffer.from(uses)]]))
+    } catch (error) {
+      await this.#account.delete(name)
+      throw error
+    }
+  }
+
+  metadata(mailbox: string | undefined): Promise<Metadata> {
+    return answering(() => readMetadata(this.#account, mailbox))
+  }
+
+  setMetadata(mailbox: string | undefined, changes: ReadonlyMap<string, Buffer | undefined>): Promise<void> {
+    return answering(() => writeMetadata(this.#account, mailbox, changes))
   }
 
   delete(name: string): Promise<void> {

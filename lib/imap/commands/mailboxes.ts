@@ -8,9 +8,21 @@ import type { Session } from '../session.js'
 export async function create(session: Session, args: Decoder): Promise<Answer> {
   args.space()
   const name = args.mailbox()
+  const use = args.trySpace() && !args.atEnd ? readParameters(args) : undefined
   args.end()
-  const { mailboxId } = await session.mail.create(name.endsWith('.') ? name.slice(0, -1) : name)
+  const { mailboxId } = await session.mail.create(name.endsWith('.') ? name.slice(0, -1) : name, use)
   return { code: `MAILBOXID (${mailboxId})` }
+}
+
+/** `(USE (\Drafts \Sent))` (RFC 6154 §3) */
+function readParameters(args: Decoder): string | undefined {
+  const uses: string[] = []
+  args.list(() => {
+    if (args.word('A parameter') !== 'USE') throw bad('There is no such parameter.')
+    args.space()
+    uses.push(...args.list(() => args.flag()))
+  })
+  return uses.length > 0 ? uses.join(' ') : undefined
 }
 
 export async function deleteMailbox(session: Session, args: Decoder): Promise<void> {

@@ -1,0 +1,63 @@
+/** What IMAP clients note of mailboxes and of the server (RFC 5464), over the attributes of an account. */
+import type { Metadata } from '../imap/backend.js'
+import { no } from '../imap/reply.js'
+import type { Account } from '../mailbox/account.js'
+import { parseUses, standardFolders, useEntry } from '../mailbox/special-use.js'
+
+/** What Dovecot keeps beside that of the clients; the server's entries stand among INBOX's. */
+const reserved = 'vendor/vendor.dovecot/pvt/'
+const server = `${reserved}server/`
+/** Most entries of one mailbox. */
+const most = 200
+
+/** @param mailbox undefined for the server @throws MailboxError nonexistent */
+export async function readMetadata(account: Account, mailbox: string | undefined): Promise<Metadata> {
+  const entries = account.attributes.of(await account.guidOf(mailbox ?? 'INBOX'))
+  const found = new Map<string, Buffer>()
+  for (const [name, value] of entries) {
+    const [scope, path] = split(name)
+    if (mailbox !== undefined && !path.startsWith(reserved)) found.set(name, value)
+    if (mailbox === undefined && path.startsWith(server))
+      found.set(`${scope}/${path.slice(server.length)}`, value)
+  }
+  if (mailbox === undefined) return found
+  const use = account.specialUse(mailbox)
+  if (use === undefined) found.delete(useEntry)
+  else found.set(useEntry, Buffer.from(use))
+  return found
+}
+
+function split(name: string): [scope: string, path: string] {
+  const at = name.indexOf('/', 1)
+  return [name.slice(0, at), name.slice(at + 1)]
+}
+
+/** Changes all of it, or nothing. @throws ImapError NO, MailboxError nonexistent */
+export async function writeMetadata(
+  account: Account,
+  mailbox: string | undefined,
+  changes: ReadonlyMap<string, Buffer | undefined>,
+): Promise<void> {
+  const guid = await account.guidOf(mailbox ?? 'INBOX')
+  const kept = new Map<string, Buffer | undefined>()
+  for (const [name, value] of changes) {
+    const [scope, path] = split(name)
+    if (path.startsWith(reserved)) throw no('NOPERM', 'That entry is for the server alone.')
+    if (mailbox === undefined && name === '/shared/admin')
+      throw no('NOPERM', 'Only the administrator says who that is.')
+    if (mailbox === undefined) kept.set(`${scope}/${server}${path}`, value)
+    else kept.set(name, name === useEntry ? useOf(mailbox, value) : value)
+  }
+  const all = new Map<string, Buffer | undefined>([...account.attributes.of(guid), ...kept])
+  if ([...all.values()].filter(value => value !== undefined).length > most)
+    throw no('METADATA TOOMANY', `A mailbox has ${most} entries at most.`)
+  await account.attributes.change(guid, kept)
+}
+
+/** RFC 6154 §5.2. One of the usual folders that is to have no use must say so, or it would have its own. */
+function useOf(mailbox: string, value: Buffer | undefined): Buffer | undefined {
+  if (!value) return standardFolders[mailbox] === undefined ? undefined : Buffer.alloc(0)
+  const uses = parseUses(value.toString('latin1'))
+  if (uses === undefined) throw no('USEATTR', 'There is no such special use here.')
+  return Buffer.from(uses)
+}
