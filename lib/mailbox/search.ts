@@ -8,6 +8,7 @@ import { foldText } from '../message/searchable.js'
 import { decodeWords } from '../message/words.js'
 import { Pacer } from '../sys/pacer.js'
 import { Candidate, known, Vanished } from './candidate.js'
+import { fieldText } from './digest.js'
 import { emailIdOf, threadIdOf } from './identity.js'
 import { compileColumn, type Test, type Verdict } from './search-column.js'
 import type { State } from './state.js'
@@ -153,8 +154,7 @@ function compileHeader(key: SearchKey): Test {
     case 'bcc':
     case 'subject': {
       const value = foldText(key.value)
-      const octets = Buffer.from(value)
-      return { cost: 2, fits: ({ digest }) => digest.holds(key.kind, value, octets) }
+      return { cost: 2, fits: ({ digest }) => fieldText(digest, key.kind).includes(value) }
     }
     case 'sentsince':
       return sentTest(day => day >= key.day)

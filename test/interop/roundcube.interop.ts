@@ -171,7 +171,7 @@ test('flag, move and search', { skip, timeout: 120_000 }, async () => {
   await until(async () => (await shown()).length === 4, 30_000)
 })
 
-test('sort', { skip, timeout: 120_000 }, async () => {
+test('sort, and threads', { skip, timeout: 120_000 }, async () => {
   await openInbox()
   const order = async (by: string, way: string, threads: number) => {
     await browser.run(
@@ -188,6 +188,9 @@ test('sort', { skip, timeout: 120_000 }, async () => {
   assert.deepEqual((await subjects()).slice(0, 3).sort(), plans)
   await order('subject', 'DESC', 0)
   await until(async () => (await subjects())[0] === '안녕하세요', 30_000)
+  await order('arrival', 'DESC', 1)
+  await until(async () => (await shown()).filter(each => each.depth > 0).length === 2, 30_000)
+  await browser.picture('threads')
 })
 
 test('create, rename and delete a folder', { skip, timeout: 120_000 }, async () => {

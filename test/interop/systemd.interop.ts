@@ -6,8 +6,8 @@ import { until } from '../support/world.js'
 
 const skip = noMachine()
 const command = (name: string) => `node ${packagePath}/dist/bin/${name}.cjs`
-const servers = ['mail-smtpd', 'mail-imapd', 'mail-pop3d'] as const
-const ports = { 'mail-smtpd': 465, 'mail-imapd': 993, 'mail-pop3d': 995 } as const
+const servers = ['mail-smtpd', 'mail-imapd', 'mail-pop3d', 'mail-sieved'] as const
+const ports = { 'mail-smtpd': 465, 'mail-imapd': 993, 'mail-pop3d': 995, 'mail-sieved': 4190 } as const
 
 let machine: Machine
 let told = ''
@@ -16,7 +16,9 @@ before(
   async () => {
     if (skip) return
     machine = await Machine.boot()
-    told = await machine.sh(`${command('mail-setup')} --domain example.internal --user me --pop3 2>&1`)
+    told = await machine.sh(
+      `${command('mail-setup')} --domain example.internal --user me --user you --pop3 2>&1`,
+    )
   },
   { timeout: 600_000 },
 )
@@ -29,10 +31,10 @@ after(async () => {
 const property = async (unit: string, name: string) =>
   (await machine.exec('systemctl', 'show', '--value', '-p', name, unit)).trim()
 
-/** A greeting over TLS, from inside. */
+/** A greeting, over TLS where the port begins with it, from inside. */
 const greeting = (port: number) =>
   machine.script(`
-    import { connect } from 'node:tls'
+    import { connect } from 'node:${port === 4190 ? 'net' : 'tls'}'
     const socket = connect({ host: '127.0.0.1', port: ${port}, rejectUnauthorized: false })
     socket.setTimeout(20_000, () => { console.error('nothing was said'); process.exit(1) })
     socket.once('data', data => { console.log(String(data)); process.exit() })
@@ -66,21 +68,27 @@ test('the authority has no reader among the servers', { skip }, async () => {
   assert.equal(seen.trim(), '0', 'the key of the authority is hidden from mail-imapd')
 })
 
-test('a killed server is back, and so is one that hangs', { skip, timeout: 120_000 }, async () => {
-  for (const name of servers) {
-    const service = `${name}.service`
-    for (const [signal, seconds] of [
-      ['KILL', 20],
-      ['STOP', 60],
-    ] as const) {
+for (const [what, signal] of [
+  ['killed', 'KILL'],
+  ['hanging', 'STOP'],
+] as const)
+  test(`a ${what} server is back`, { skip, timeout: 120_000 }, async () => {
+    const again = async (name: keyof typeof ports) => {
+      const service = `${name}.service`
       const before = await property(service, 'MainPID')
       await machine.sh(`kill -s ${signal} ${before}`)
-      await until(async () => !['0', before].includes(await property(service, 'MainPID')), seconds * 1_000)
-      assert.match(await greeting(ports[name]), /^(220|\* OK|\+OK)/, `${name} after SIG${signal}`)
-      // Only one needs to hang: that takes the watchdog's time.
-      if (name !== 'mail-smtpd') break
+      // One that hangs is found out by the watchdog.
+      await until(async () => !['0', before].includes(await property(service, 'MainPID')), 90_000)
+      assert.match(await greeting(ports[name]), /^(220|\* OK|\+OK|"IMPLEMENTATION")/, name)
     }
-  }
+    await Promise.all(servers.map(again))
+  })
+
+test('a killed relay is back', { skip, timeout: 60_000 }, async () => {
+  await machine.sh('systemctl start mail-relay.service')
+  const before = await property('mail-relay.service', 'MainPID')
+  await machine.sh(`kill -s KILL ${before}`)
+  await until(async () => !['0', before].includes(await property('mail-relay.service', 'MainPID')), 20_000)
 })
 
 test('50 of 50 connections across restarts are served', { skip, timeout: 60_000 }, async () => {
@@ -132,6 +140,30 @@ test('a failure is told', { skip, timeout: 60_000 }, async () => {
   await machine.sh('systemctl start mail-failure@mail-smtpd.service')
   const journal = 'journalctl -o cat -u mail-failure@mail-smtpd.service'
   await until(async () => /mail-smtpd on mail\.example\.internal has failed/.test(await machine.sh(journal)))
+})
+
+test('the timer of an account pulls its mail in', { skip, timeout: 60_000 }, async () => {
+  const account = [
+    ['[fetch.other]', 'host = "localhost:993"', 'ca = "tls/ca.crt"', 'user = "you"'],
+    [
+      'password_file = "secrets/other"',
+      'into = "me@example.internal"',
+      'folders = ["INBOX"]',
+      'every = "2s"',
+    ],
+  ].flat()
+  await machine.sh(`printf 'over there\\n' | ${command('mail-user')} passwd you@example.internal`)
+  await machine.sh(
+    `install -o postern -m 600 /dev/stdin /etc/postern/secrets/other <<END\nover there\nEND\n` +
+      `cat >> /etc/postern/mail.toml <<END\n${account.join('\n')}\nEND\n` +
+      `${command('mail-setup')} units && systemctl daemon-reload && systemctl start mail-fetch@other.timer`,
+  )
+  await machine.sh(
+    `printf 'Subject: from over there\\n\\nx\\n' | ${command('mail-send')} -f me@example.internal you@example.internal`,
+  )
+  const arrived = "grep -rls 'from over there' /var/lib/postern/home/example.internal/me/Maildir | wc -l"
+  await until(async () => (await machine.sh(arrived)).trim() === '1', 40_000)
+  await machine.sh('systemctl stop mail-fetch@other.timer')
 })
 
 test('mail-setup again changes nothing', { skip, timeout: 60_000 }, async () => {
