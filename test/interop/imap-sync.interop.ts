@@ -1,12 +1,14 @@
-/** Programs that keep a copy of a mailbox, against mail-imapd: offlineimap both ways, getmail out of it. */
+/** What keeps in step with a mailbox, against mail-imapd: offlineimap both ways, getmail out of it, imapflow live. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
-import { makePlace, type Place } from '../support/place.js'
+import { ImapFlow } from 'imapflow'
+import { makePlace, type Place, passwords } from '../support/place.js'
 import { has, Program } from '../support/program.js'
+import { until } from '../support/world.js'
 
 const run = promisify(execFile)
 const options = { env: { ...process.env, LANG: 'C.UTF-8' }, maxBuffer: 1 << 26, timeout: 120_000 }
@@ -121,4 +123,63 @@ test('getmail takes each message once', {
     await run('getmail', ['--getmaildir', rc], options)
     assert.equal(readFileSync(got, 'utf8').match(/^Message-ID: /gm)?.length, there)
   }
+})
+
+test('imapflow hears of news, reads, searches, flags, moves, appends, and makes folders', async t => {
+  const client = new ImapFlow({
+    host: 'localhost',
+    port: tls,
+    secure: true,
+    auth: { user: 'bob', pass: passwords.bob },
+    tls: { ca: readFileSync(place.ca) },
+    logger: false,
+    qresync: true,
+  })
+  t.after(() => client.close())
+  await client.connect()
+  assert.deepEqual((await client.list()).flatMap(each => (each.specialUse ? [each.specialUse] : [])).sort(), [
+    '\\Archive',
+    '\\Drafts',
+    '\\Inbox',
+    '\\Junk',
+    '\\Sent',
+    '\\Trash',
+  ])
+  await client.mailboxOpen('INBOX')
+  let exists = 0
+  client.on('exists', news => {
+    exists = news.count
+  })
+  void client.idle()
+  put(place.maildir('bob'), 1)
+  await until(() => exists === 1, 20_000)
+
+  const added = await client.append('INBOX', 'Subject: 한글\r\n\r\n본문\r\n', ['\\Flagged', '$label1'])
+  assert.ok(added && added.uid === 2)
+  assert.deepEqual(await client.search({ header: { subject: '한글' } }, { uid: true }), [2])
+  const fetched = await client.fetchOne(
+    '2',
+    { envelope: true, flags: true, source: true, bodyStructure: true },
+    { uid: true },
+  )
+  assert.ok(fetched)
+  assert.equal(fetched.envelope?.subject, '한글')
+  assert.deepEqual([...(fetched.flags ?? [])].sort(), ['$label1', '\\Flagged', '\\Recent'])
+  assert.equal(fetched.source?.toString(), 'Subject: 한글\r\n\r\n본문\r\n')
+
+  assert.ok(await client.messageFlagsAdd('1', ['\\Seen'], { uid: true }))
+  const made = await client.mailboxCreate('보관')
+  assert.equal(made.created, true)
+  const moved = await client.messageMove('1', '보관', { uid: true })
+  assert.ok(moved && moved.uidMap?.get(1) === 1)
+  assert.deepEqual(await client.status('보관', { messages: true, unseen: true }), {
+    path: '보관',
+    messages: 1,
+    unseen: 0,
+  })
+  await client.mailboxRename('보관', '보관함')
+  assert.equal(names(join(place.maildir('bob'), '.&vPStANVo-')).length, 1)
+  assert.ok(await client.messageDelete('2', { uid: true }))
+  assert.equal(names(place.maildir('bob')).length, 1)
+  await client.logout()
 })
