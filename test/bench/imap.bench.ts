@@ -80,6 +80,8 @@ interface Line {
   readonly work: Work
   /** Removes what the servers keep of the messages before each round. */
   readonly cold?: boolean
+  /** Starts the servers anew before each round: what they keep is on disk. */
+  readonly restart?: boolean
   readonly rounds?: number
   /** Whether the measure begins with the login. */
   readonly login?: boolean
@@ -121,6 +123,17 @@ const lines: readonly Line[] = [
     { what: `SEARCH ${key.split(' ')[0]}, again`, work: command(`SEARCH ${key}`) },
   ]),
   { what: 'SEARCH TEXT, again', work: command('SEARCH TEXT no-such-word-anywhere') },
+  ...['SORT (SUBJECT)', 'THREAD REFERENCES'].flatMap(what => [
+    { what: `${what}, nothing kept`, work: command(`${what} UTF-8 ALL`), cold: true },
+    { what: `${what}, kept`, work: command(`${what} UTF-8 ALL`), restart: true },
+    { what: `${what}, again`, work: command(`${what} UTF-8 ALL`) },
+  ]),
+  ...['SORT (REVERSE DATE)', 'SORT (FROM SUBJECT DATE)', 'THREAD REFS', 'THREAD ORDEREDSUBJECT'].map(
+    what => ({
+      what: `${what}, again`,
+      work: command(`${what} UTF-8 ALL`),
+    }),
+  ),
   {
     what: 'STORE 1:* +FLAGS',
     before: command('STORE 1:* -FLAGS.SILENT (\\Flagged)'),
@@ -152,6 +165,7 @@ const lines: readonly Line[] = [
 
 async function once(side: Side, line: Line): Promise<Figure> {
   if (line.cold) await forget(side)
+  if (line.restart) await side.restart()
   if (line.login) {
     let client: LoadClient | undefined
     const figure = await measure(side.pid, async () => {
