@@ -143,6 +143,9 @@ export interface CopyResult {
   readonly to: readonly number[]
 }
 
+/** Called now and then with how much of a long work is done. */
+export type ProgressNote = (done: number, goal: number) => void
+
 /** Threads, each message after its parent and before what answers it; siblings in their order. */
 export interface ImapThreads {
   /** 0 for a message that is not there and that several answer, which stands at the top. */
@@ -210,10 +213,10 @@ export interface ImapMailbox {
   /** Removes the messages marked \Deleted, of these UIDs or of all. {@link sync} tells. */
   expunge(uids: Ranges | undefined): Promise<void>
   /** @returns UIDs of this session's messages, ascending */
-  search(key: SearchKey): Promise<readonly number[]>
+  search(key: SearchKey, progress?: ProgressNote): Promise<readonly number[]>
   /** @returns UIDs of this session's messages in this order; those that are equal by sequence number (RFC 5256 §3) */
-  sort(key: SearchKey, order: readonly SortKey[]): Promise<readonly number[]>
-  thread(key: SearchKey, algorithm: ThreadAlgorithm): Promise<ImapThreads>
+  sort(key: SearchKey, order: readonly SortKey[], progress?: ProgressNote): Promise<readonly number[]>
+  thread(key: SearchKey, algorithm: ThreadAlgorithm, progress?: ProgressNote): Promise<ImapThreads>
 
   /** UIDs that were expunged after a MODSEQ, ascending; undefined when that is too long ago to say. */
   goneSince(modseq: number): readonly number[] | undefined

@@ -25,6 +25,7 @@ import { status } from './commands/status.js'
 import { store } from './commands/store.js'
 import { thread } from './commands/thread.js'
 import type { Decoder } from './decode.js'
+import { Progress } from './progress.js'
 import { bad, bye, ImapError, no } from './reply.js'
 import { type ImapOptions, Session, type State } from './session.js'
 import { tellUpdates } from './updates.js'
@@ -154,15 +155,19 @@ class Server {
   async #command(args: Decoder): Promise<void> {
     const session = this.#session
     const tag = args.tryTag()
+    let progress: Progress | undefined
     try {
       if (tag === undefined) throw bad('A command begins with a tag.')
       const { command, call } = this.#find(tag, args)
       if (!command.streams) await session.reader.finish(args)
+      session.progress = progress = Progress.begin(session, call)
       const answer = await command.run(session, args, call)
+      progress?.stop()
       await this.#tellNews(command.keepsNumbers !== true)
       await this.#done(call, answer ?? undefined)
       this.#mistakes = 0
     } catch (error) {
+      progress?.stop()
       await this.#refuse(tag, error)
     }
   }

@@ -8,6 +8,7 @@ import type { Identity } from '../wire/tls.js'
 import type { ImapAccount, ImapBackend, ImapMailbox } from './backend.js'
 import { Contexts } from './contexts.js'
 import { mailboxText } from './encode.js'
+import type { Progress } from './progress.js'
 import { CommandReader, type Limits } from './reader.js'
 import { bad, oneLine } from './reply.js'
 
@@ -28,6 +29,8 @@ export interface ImapOptions {
   /** Autologout: longest silence of who is logged in (at least 30 minutes, RFC 3501 §5.4), and of who is not, in ms. */
   readonly idleTimeout?: number
   readonly loginTimeout?: number
+  /** How often a client that waits for a long command is told how far it has come, in milliseconds. */
+  readonly progressEvery?: number
   /** How often a client in IDLE is told that the server is there, in milliseconds. */
   readonly stillHere?: number
 }
@@ -56,6 +59,8 @@ export class Session {
   readonly contexts = new Contexts()
   /** Whether what lies below the compression is TLS; undefined without compression (RFC 4978). */
   compressedOver: 'tls' | 'plain' | undefined
+  /** Tells how far the command under way has come, if it is one that can take long. */
+  progress: Progress | undefined
   /** In IDLE, where goodbye may be said at any moment. */
   idling = false
   /** The large section that was fetched in part last; its next part is likely to be asked for next. */

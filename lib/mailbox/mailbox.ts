@@ -7,6 +7,7 @@ import type { SearchKey, SortKey, ThreadAlgorithm } from '../message/query.js'
 import { Pacer } from '../sys/pacer.js'
 import { expunge, type FlagChange, type StoreOptions, type StoreResult, store } from './change.js'
 import { Charges, totalOf, weigh } from './charges.js'
+import type { Progress } from './columns.js'
 import { emailIdOf, threadIdOf } from './identity.js'
 import { dateOf, readMessage, savedDateOf, sizeOf, storedSizeOf } from './message.js'
 import { move } from './move.js'
@@ -229,8 +230,8 @@ export class Mailbox {
    *
    * @returns UIDs, ascending
    */
-  search(key: SearchKey, view: View): Promise<number[]> {
-    return search(this.#state, key, view, this.#state.clock())
+  search(key: SearchKey, view: View, progress?: Progress): Promise<number[]> {
+    return search(this.#state, key, view, this.#state.clock(), progress)
   }
 
   /**
@@ -238,13 +239,13 @@ export class Mailbox {
    *
    * @returns UIDs
    */
-  sort(key: SearchKey, order: readonly SortKey[], view: View): Promise<number[]> {
-    return sort(this.#state, key, order, view, this.#state.clock())
+  sort(key: SearchKey, order: readonly SortKey[], view: View, progress?: Progress): Promise<number[]> {
+    return sort(this.#state, key, order, view, this.#state.clock(), progress)
   }
 
   /** The messages of a session that a query fits, as threads (RFC 5256 §3). */
-  thread(key: SearchKey, algorithm: ThreadAlgorithm, view: View): Promise<Threads> {
-    return thread(this.#state, algorithm, key, view, this.#state.clock())
+  thread(key: SearchKey, algorithm: ThreadAlgorithm, view: View, progress?: Progress): Promise<Threads> {
+    return thread(this.#state, algorithm, key, view, this.#state.clock(), progress)
   }
 
   /** Octets of all messages on the wire (RFC 8438 STATUS=SIZE). */

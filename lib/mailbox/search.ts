@@ -8,6 +8,7 @@ import { foldText } from '../message/searchable.js'
 import { decodeWords } from '../message/words.js'
 import { Pacer } from '../sys/pacer.js'
 import { Candidate, known, Vanished } from './candidate.js'
+import type { Progress } from './columns.js'
 import { fieldText } from './digest.js'
 import { emailIdOf, threadIdOf } from './identity.js'
 import { compileColumn, type Test, type Verdict } from './search-column.js'
@@ -24,13 +25,20 @@ interface TextLeaf extends TextQuestion {
  * Evaluates a query over the messages that a session counts.
  *
  * @param now milliseconds since 1970, for OLDER and YOUNGER
+ * @param progress told while headers are looked through
  * @returns UIDs, ascending
  */
-export async function search(state: State, key: SearchKey, view: View, now: number): Promise<number[]> {
+export async function search(
+  state: State,
+  key: SearchKey,
+  view: View,
+  now: number,
+  progress?: Progress,
+): Promise<number[]> {
   const texts: TextLeaf[] = []
   const test = compile(key, { now, state, texts })
   const uids = view.uids.slice()
-  const { found, open } = await sift(test, new Candidate(state, view), uids, uids)
+  const { found, open } = await sift(test, new Candidate(state, view), uids, uids, progress)
   if (open.length === 0) return found
   const answers = await state.texts.find(texts, Uint32Array.from(open))
   for (const [i, leaf] of texts.entries())
@@ -45,6 +53,7 @@ async function sift(
   candidate: Candidate,
   some: ArrayLike<number>,
   uids: Uint32Array,
+  progress?: Progress,
 ): Promise<{ found: number[]; open: number[] }> {
   const found: number[] = []
   const open: number[] = []
@@ -54,7 +63,9 @@ async function sift(
     const verdict = candidate.begin(some[i]!, seq) && holds(test, candidate)
     if (verdict) found.push(some[i]!)
     else if (verdict === undefined) open.push(some[i]!)
-    if (test.cost > 1 ? pacer.isOver : pacer.isDue) await pacer.rest()
+    if (!(test.cost > 1 ? pacer.isOver : pacer.isDue)) continue
+    progress?.(i, some.length)
+    await pacer.rest()
   }
   return { found, open }
 }

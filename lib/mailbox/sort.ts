@@ -29,7 +29,7 @@ export async function sort(
   now: number,
   progress?: Progress,
 ): Promise<number[]> {
-  const uids = key.kind === 'all' ? view.uids : await search(state, key, view, now)
+  const uids = key.kind === 'all' ? view.uids : await search(state, key, view, now, progress)
   return sortUids(state, uids, order, view, progress)
 }
 

@@ -53,7 +53,7 @@ export async function thread(
   now: number,
   progress?: Progress,
 ): Promise<Threads> {
-  const uids = key.kind === 'all' ? view.uids : await search(state, key, view, now)
+  const uids = key.kind === 'all' ? view.uids : await search(state, key, view, now, progress)
   const columns = columnsOf(state, view.uids)
   const pacer = new Pacer()
   const filled = await columns.fill(state, columns.rowsOf(uids), pacer, progress)

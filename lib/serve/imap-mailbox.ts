@@ -4,6 +4,7 @@ import type {
   ImapMailbox,
   ImapThreads,
   ImapUpdate,
+  ProgressNote,
   StoreChange,
   StoreResult,
 } from '../imap/backend.js'
@@ -158,16 +159,16 @@ export class SelectedMailbox implements ImapMailbox {
     await this.#alive(() => this.#mailbox.expunge(uids ? all.filter(uid => inRanges(uids, uid)) : all))
   }
 
-  search(key: SearchKey): Promise<readonly number[]> {
-    return this.#mailbox.search(key, this.#view)
+  search(key: SearchKey, progress?: ProgressNote): Promise<readonly number[]> {
+    return this.#mailbox.search(key, this.#view, progress)
   }
 
-  sort(key: SearchKey, order: readonly SortKey[]): Promise<readonly number[]> {
-    return this.#mailbox.sort(key, order, this.#view)
+  sort(key: SearchKey, order: readonly SortKey[], progress?: ProgressNote): Promise<readonly number[]> {
+    return this.#mailbox.sort(key, order, this.#view, progress)
   }
 
-  thread(key: SearchKey, algorithm: ThreadAlgorithm): Promise<ImapThreads> {
-    return this.#mailbox.thread(key, algorithm, this.#view)
+  thread(key: SearchKey, algorithm: ThreadAlgorithm, progress?: ProgressNote): Promise<ImapThreads> {
+    return this.#mailbox.thread(key, algorithm, this.#view, progress)
   }
 
   async sync(options: { readonly expunge: boolean }): Promise<readonly ImapUpdate[]> {

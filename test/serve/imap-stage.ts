@@ -39,7 +39,7 @@ export interface ImapStage extends Stage {
  * messages, of example.test.
  */
 export async function imapStage(
-  options: { appendLimit?: number; loginTimeout?: number } = {},
+  options: { appendLimit?: number; loginTimeout?: number; progressEvery?: number } = {},
 ): Promise<ImapStage> {
   const home = mkdtempSync(join(tmpdir(), 'postern-imap-'))
   const lines: string[] = []

@@ -33,7 +33,8 @@ export async function answer(
   // RFC 5182 §2.1: a search that fails leaves an empty result.
   if (wanted?.save) session.saved = []
   const before = contexts.begin(mailbox)
-  const uids = await (order ? mailbox.sort(key, order) : mailbox.search(key))
+  const progress = (done: number, goal: number) => session.progress?.note(done, goal)
+  const uids = await (order ? mailbox.sort(key, order, progress) : mailbox.search(key, progress))
   const numbers = call.uid ? uids : uids.map(each => lowerBound(mailbox.uids, each) + 1)
   tellResult(session, call, { uids, numbers, wanted, asksModseq, verb: order ? 'SORT' : 'SEARCH' })
   if (wanted?.update) contexts.add(session, call, { key, order, result: uids }, before)

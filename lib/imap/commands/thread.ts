@@ -20,7 +20,9 @@ export async function thread(session: Session, args: Decoder, { uid }: Call): Pr
   args.end()
   if (program.asksModseq) session.useCondstore()
   const mailbox = session.selected
-  const threads = await mailbox.thread(program.key, algorithm as ThreadAlgorithm)
+  const threads = await mailbox.thread(program.key, algorithm as ThreadAlgorithm, (done, goal) =>
+    session.progress?.note(done, goal),
+  )
   const number = (each: number) => (uid ? each : lowerBound(mailbox.uids, each) + 1)
   const text = await threadText(threads, number)
   session.untagged(text === '' ? 'THREAD' : `THREAD ${text}`)
