@@ -7,7 +7,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { type Config, ConfigError, loadConfig } from '../config/load.js'
 import { unservedKeys } from '../config/unserved.js'
 import { describe, exits, MailError } from '../sys/error.js'
-import { Log, type LogOptions } from '../sys/log.js'
+import { gatheredStderr, Log, type LogOptions } from '../sys/log.js'
 import { inheritedSockets } from '../sys/sockets.js'
 import { type Watch, watchFiles } from '../sys/watch.js'
 import { Doors, isServer, listenersOf } from './doors.js'
@@ -75,7 +75,12 @@ export class Daemon {
     const config = await loadConfig(options.file)
     const telemetry = new Telemetry()
     await telemetry.count(config)
-    const log = new Log({ level: config.log.level, ...options.log, observe: telemetry.observe })
+    const log = new Log({
+      level: config.log.level,
+      write: gatheredStderr(),
+      ...options.log,
+      observe: telemetry.observe,
+    })
     for (const key of unservedKeys(config))
       log.warning('key-without-effect', { key, reason: 'this version does not serve it yet' })
     const parts = await Parts.open(config, log, needsTls(config, options.services))

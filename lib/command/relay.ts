@@ -3,7 +3,7 @@ import { loadConfig } from '../config/load.js'
 import { Queue } from '../queue/queue.js'
 import { Relay } from '../relay/relay.js'
 import { exits, MailError } from '../sys/error.js'
-import { Log } from '../sys/log.js'
+import { gatheredStderr, Log } from '../sys/log.js'
 import { daemonCommand } from './daemon.js'
 import { type Command, command } from './options.js'
 import { Parts } from './parts.js'
@@ -43,7 +43,7 @@ const daemon = daemonCommand('mail-relay', 'Send what is in the queue', relaySer
 
 async function runOnce(file: string, all: boolean): Promise<number> {
   const config = await loadConfig(file)
-  const log = new Log({ level: config.log.level })
+  const log = new Log({ level: config.log.level, write: gatheredStderr() })
   const parts = await Parts.open(config, log, false)
   const { relay, queue } = await openRelay(parts, log)
   try {

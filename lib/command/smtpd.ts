@@ -5,6 +5,7 @@ import type { Config } from '../config/load.js'
 import { fitsPattern } from '../config/value.js'
 import { LocalDelivery, type LocalRecipient, recipientOf } from '../deliver/deliver.js'
 import type { Rules } from '../deliver/rules.js'
+import { Delivery } from '../maildir/maildir.js'
 import type { Head } from '../message/head.js'
 import { type Carrier, Refusals, type Relayed } from '../serve/incoming.js'
 import { HeaderChecks } from '../serve/smtp-checks.js'
@@ -145,6 +146,7 @@ class Backends {
       checks: this.#checks,
       ...(this.#ask && { ask: this.#ask }),
       deliver: (to, message, head) => deliverTo(to, message, head, rules, this.#log),
+      expect: ({ user, detail }) => Delivery.expect(recipientOf(user, detail).maildir),
       ...(relay ? { relay } : {}),
     })
   }

@@ -176,7 +176,7 @@ export class LocalDelivery {
     if (this.#prepared || !this.#delivery) return
     this.#prepared = true
     try {
-      await this.#delivery.sync()
+      await this.#delivery.stage()
       await this.#plan(this.#delivery)
     } catch (error) {
       await this.abort()

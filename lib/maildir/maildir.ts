@@ -1,5 +1,6 @@
 /**
- * Delivery into Maildirs: written once into tmp/, synced, then linked or renamed into new/ of each, directory synced.
+ * Delivery into Maildirs: written once into tmp/, brought to disk, then linked or renamed into new/ of each, file and
+ * directories synced.
  *
  * States on disk: a file in tmp/ only (nobody sees it; left behind by a crash it is removed after 36 hours, see
  * {@link cleanTmp}); the file in some of the new/ (a crash between two links: the sender had no answer, sends again,
@@ -8,6 +9,7 @@
 import {
   closeSync,
   fsync,
+  ftruncateSync,
   linkSync,
   open,
   openSync,
@@ -18,6 +20,7 @@ import {
 } from 'node:fs'
 import { promisify } from 'node:util'
 import { closeQuietly, syncDirectory, writeAllSync, writeSynced } from '../sys/atomic.js'
+import { directLimit, writeDirect } from '../sys/direct.js'
 import { errorCode, isMissing, MailError, TemporaryError } from '../sys/error.js'
 import { LineEnds } from './lines.js'
 import { uniqueName, withSizes } from './name.js'
@@ -27,7 +30,7 @@ const sync = promisify(fsync)
 const openLater = promisify(open)
 
 /** Octets gathered before they are written. */
-const bufferSize = 65_536
+const bufferSize = directLimit
 
 /** Where a message goes. */
 export interface Target {
@@ -50,6 +53,26 @@ export interface Delivered {
   readonly size: number
 }
 
+/** Files that were opened before they were needed, by their Maildir; undefined for one that could not be. */
+const expected = new Map<string, readonly Promise<Delivery | undefined>[]>()
+
+/** Takes a file that was opened before: that one, or the oldest. */
+function takeExpected(
+  maildir: string,
+  wanted?: Promise<Delivery | undefined>,
+): Promise<Delivery | undefined> | undefined {
+  const waiting = expected.get(maildir)
+  const taken = wanted ?? waiting?.[0]
+  if (!waiting || !taken || !waiting.includes(taken)) return undefined
+  if (waiting.length === 1) expected.delete(maildir)
+  else
+    expected.set(
+      maildir,
+      waiting.filter(each => each !== taken),
+    )
+  return taken
+}
+
 /** One message on its way into one or many Maildirs. End it with commit() or abort(). */
 export class Delivery {
   readonly #maildir: string
@@ -58,7 +81,10 @@ export class Delivery {
   readonly #lines = new LineEnds()
   #waiting: Buffer[] = []
   #waitingSize = 0
-  #state: 'open' | 'written' | 'ended' = 'open'
+  /** `staged`: the octets are on disk, and will be part of the file when it is synced. `written`: they are that. */
+  #state: 'open' | 'staged' | 'written' | 'ended' = 'open'
+  /** Whether the file may hold something already. */
+  #begun = false
   /** Whether the file has left tmp/. */
   #moved = false
 
@@ -74,17 +100,38 @@ export class Delivery {
    * @throws TemporaryError for whatever the system refuses
    */
   static async begin(maildir: string): Promise<Delivery> {
-    const unique = uniqueName()
+    const ready = await takeExpected(maildir)
+    if (ready) return ready
     try {
-      return new Delivery(maildir, unique, await openLater(`${maildir}/tmp/${unique}`, 'wx', 0o600))
+      return await Delivery.#open(maildir)
     } catch (error) {
       if (!isMissing(error)) throw refusal(maildir, error)
     }
     await makeMaildir(maildir)
     try {
-      return new Delivery(maildir, unique, await openLater(`${maildir}/tmp/${unique}`, 'wx', 0o600))
+      return await Delivery.#open(maildir)
     } catch (error) {
       throw refusal(maildir, error)
+    }
+  }
+
+  /** @throws the system's error */
+  static async #open(maildir: string): Promise<Delivery> {
+    const unique = uniqueName()
+    return new Delivery(maildir, unique, await openLater(`${maildir}/tmp/${unique}`, 'wx', 0o600))
+  }
+
+  /**
+   * Opens the file of a message that is about to come, while its sender is told to go on; the next begin() for this
+   * Maildir takes it.
+   *
+   * @returns to be called when the message has come or will not: what nobody took is removed
+   */
+  static expect(maildir: string): () => void {
+    const opened = Delivery.#open(maildir).catch(() => undefined)
+    expected.set(maildir, [...(expected.get(maildir) ?? []), opened])
+    return () => {
+      if (takeExpected(maildir, opened)) void opened.then(delivery => delivery?.abort())
     }
   }
 
@@ -113,7 +160,9 @@ export class Delivery {
     const octets = this.#lines.convert(chunk)
     this.#waiting.push(octets)
     this.#waitingSize += octets.length
-    if (this.#waitingSize >= bufferSize) this.#flush()
+    if (this.#waitingSize < bufferSize) return
+    this.#begun = true
+    this.#flush()
   }
 
   #flush(): void {
@@ -129,15 +178,47 @@ export class Delivery {
   }
 
   /**
-   * Brings the octets to disk; the file is still in tmp/ and invisible. commit() does it when nobody did before.
+   * Brings the octets to disk as far as commit() needs it, which syncs: where it can be, both are one commit of the
+   * file system's journal. A message that does not fit is refused here.
+   *
+   * @throws TemporaryError; the delivery is aborted then
+   */
+  async stage(): Promise<void> {
+    if (this.#state !== 'open') return
+    if (this.#begun) return this.sync()
+    this.#waiting.push(this.#lines.end())
+    this.#begun = true
+    try {
+      const done = await writeDirect(this.#fd, this.temporary, this.#waiting, this.storedSize)
+      if (this.#ended) throw new MailError('a delivery that has ended cannot be committed')
+      if (!done) return await this.sync()
+      ftruncateSync(this.#fd, this.storedSize)
+      this.#waiting = []
+      this.#state = 'staged'
+    } catch (error) {
+      this.#end()
+      throw refusal(this.#maildir, error)
+    }
+  }
+
+  get #ended(): boolean {
+    return this.#state === 'ended'
+  }
+
+  /**
+   * Brings the octets to disk; the file is still in tmp/ and invisible. place() does it when nobody did before.
    *
    * @param date modification time, which IMAP shows as INTERNALDATE, in milliseconds; now when left out
    */
   async sync(date?: number): Promise<void> {
-    if (this.#state !== 'open') return
-    this.#waiting.push(this.#lines.end())
-    this.#flush()
+    if (this.#state !== 'open' && this.#state !== 'staged') return
     try {
+      if (this.#state === 'open') {
+        this.#waiting.push(this.#lines.end())
+        this.#flush()
+        // stage() may have tried in vain, and left more than there is.
+        if (this.#begun) ftruncateSync(this.#fd, this.storedSize)
+      }
       await sync(this.#fd)
       closeSync(this.#fd)
       this.#state = 'written'
@@ -155,15 +236,19 @@ export class Delivery {
    * @throws TemporaryError when one of them refused; nothing is left behind then
    */
   async commit(targets: readonly (string | Target)[] = [this.#maildir]): Promise<Delivered[]> {
-    await this.sync()
-    if (this.#state !== 'written') throw new MailError('a delivery that has ended cannot be committed')
+    await this.stage()
+    if (this.#state !== 'written' && this.#state !== 'staged')
+      throw new MailError('a delivery that has ended cannot be committed')
     const done: Delivered[] = []
     try {
       for (const target of targets)
         done.push(
           await this.#place(typeof target === 'string' ? { maildir: target } : target, targets.length),
         )
-      await Promise.all([...new Set(done.map(folderPath))].map(syncDirectory))
+      await Promise.all([
+        ...(this.#state === 'staged' ? [sync(this.#fd)] : []),
+        ...[...new Set(done.map(folderPath))].map(syncDirectory),
+      ])
     } catch (error) {
       for (const file of done) remove(`${folderPath(file)}/${file.name}`)
       throw error instanceof MailError ? error : refusal(this.#maildir, error)
@@ -220,7 +305,7 @@ export class Delivery {
 
   #end(): void {
     if (this.#state === 'ended') return
-    if (this.#state === 'open') closeQuietly(this.#fd)
+    if (this.#state === 'open' || this.#state === 'staged') closeQuietly(this.#fd)
     this.#state = 'ended'
     this.#waiting = []
     if (!this.#moved) remove(this.temporary)

@@ -57,6 +57,8 @@ export interface IncomingOptions {
   open(head: Head, instead?: readonly string[]): Promise<Carrier[]>
   /** Whose refusal is a recipient's. */
   userOf?(recipient: Recipient): string | undefined
+  /** Called when the message has come, or will not. */
+  over?(): void
   /** Called when all is done that the sender is told of; must not throw. */
   ended?(head: Head, fates: readonly Fate[]): Promise<void>
   /** What is looked for in the header. */
@@ -94,6 +96,7 @@ export class IncomingMessage implements Incoming {
   async commit(): Promise<readonly Fate[]> {
     if (!this.#head) await this.#begin(this.#reader.end())
     await this.#judge()
+    this.#options.over?.()
     const carriers = this.#carriers ?? []
     // What goes out goes first: a failure at the end can be undone here, and not in the queue.
     for (const carrier of carriers) await carrier.prepare?.()
@@ -111,6 +114,7 @@ export class IncomingMessage implements Incoming {
   }
 
   async abort(): Promise<void> {
+    this.#options.over?.()
     const carriers = this.#carriers ?? []
     this.#carriers = []
     for (const carrier of carriers) await carrier.abort()

@@ -56,6 +56,12 @@ export interface SubmissionOptions {
   readonly ask?: Ask
   /** Local delivery. Those that its commit() refuses are told by the names of users. */
   readonly deliver: (recipients: readonly Inside[], message: Relayed, head: Head) => Promise<Carrier>
+  /**
+   * Is told, before a message comes, who gets it first: what can be opened by now may be.
+   *
+   * @returns called when the message has come or will not
+   */
+  readonly expect?: (recipient: Inside) => () => void
   /** The way out to other domains; there is none unless given. */
   readonly relay?: Relay
   readonly clock?: () => number
@@ -159,8 +165,11 @@ export class Submission implements Backend<User> {
       complete: known && protocol === 'smtp',
       alone: envelope.recipients.length === 1 && users.length + outside.length === 1,
     }
-    const { checks, ask } = this.#options
+    const { checks, ask, expect } = this.#options
+    const [first] = users
+    const over = first && !ask ? expect?.(first) : undefined
     return new IncomingMessage(message, {
+      ...(over && { over }),
       open: (head, instead) =>
         instead ? this.#openInstead(message, head, instead) : this.#open(message, head, users, outside),
       userOf: recipient => this.#refusalOf(recipient),

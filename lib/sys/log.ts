@@ -68,6 +68,28 @@ export class Log {
   }
 }
 
+/** More waiting text than this is written at once, in characters. */
+const most = 64 * 1024
+
+/**
+ * Standard error for programs that log much: the lines of one turn of the event loop go out in one call, after the
+ * turn, and so after the answers that they are about. A process that ends says all it has to say first.
+ */
+export function gatheredStderr(): (line: string) => void {
+  let waiting = ''
+  const flush = () => {
+    const text = waiting
+    waiting = ''
+    if (text !== '') process.stderr.write(text)
+  }
+  process.once('exit', flush)
+  return line => {
+    if (waiting === '') setImmediate(flush)
+    waiting += line
+    if (waiting.length > most) flush()
+  }
+}
+
 function format(fields: Fields): string {
   let text = ''
   for (const [key, value] of Object.entries(fields))

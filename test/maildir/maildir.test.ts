@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -9,6 +18,7 @@ import fc from 'fast-check'
 import { LineEnds } from '../../lib/maildir/lines.js'
 import { cleanTmp, Delivery, makeMaildir } from '../../lib/maildir/maildir.js'
 import { parseName } from '../../lib/maildir/name.js'
+import { until } from '../support/world.js'
 
 const world = mkdtempSync(join(tmpdir(), 'postern-maildir-'))
 after(() => rmSync(world, { recursive: true, force: true }))
@@ -29,6 +39,46 @@ test('a message appears once, with LF line ends and exact sizes in its name', as
   const { storedSize, size } = parseName(file!.name)
   assert.deepEqual([storedSize, size], [22, 26])
   assert.equal(statSync(join(maildir, 'new', file!.name)).mode & 0o777, 0o600)
+})
+
+for (const [where, directory] of [
+  ['the disk', world],
+  ['memory', '/dev/shm'],
+] as const)
+  test(`messages of all sizes, in pieces and whole, on ${where}`, {
+    skip: !existsSync(directory),
+  }, async t => {
+    const maildir = join(mkdtempSync(join(directory, 'postern-maildir-')), 'Maildir')
+    t.after(() => rmSync(join(maildir, '..'), { recursive: true, force: true }))
+    for (const size of [0, 1, 4_095, 4_096, 4_097, 65_536, 131_071, 131_072, 131_073, 300_000]) {
+      const octets = Buffer.alloc(size, 'line of text\n')
+      for (const piece of [size, 1_000, 65_536]) {
+        const delivery = await Delivery.begin(maildir)
+        for (let at = 0; at < size; at += piece) await delivery.write(octets.subarray(at, at + piece))
+        await delivery.stage()
+        assert.deepEqual(readFileSync(delivery.temporary), octets, `${size} in pieces of ${piece}`)
+        const [file] = await delivery.commit()
+        const path = join(maildir, 'new', file!.name)
+        assert.deepEqual(readFileSync(path), octets)
+        assert.equal(file!.storedSize, size)
+      }
+    }
+    assert.deepEqual(readdirSync(join(maildir, 'tmp')), [])
+  })
+
+test('what is staged and then aborted leaves nothing; what is staged may still be placed', async () => {
+  const maildir = fresh()
+  const aborted = await Delivery.begin(maildir)
+  await aborted.write(Buffer.from('x\n'))
+  await aborted.stage()
+  await aborted.abort()
+  assert.deepEqual(files(maildir), [])
+  await assert.rejects(aborted.commit(), /ended/)
+  const placed = await Delivery.begin(maildir)
+  await placed.write(Buffer.from('x\n'))
+  await placed.stage()
+  await placed.place({ maildir, flags: 'S' })
+  assert.equal(files(maildir).length, 1)
 })
 
 test('several Maildirs share one file; flags go to cur/', async () => {
@@ -58,6 +108,32 @@ test('abort() leaves nothing, at any time', async () => {
   await assert.rejects(synced.commit(), /ended/)
   await assert.rejects(synced.write(Buffer.from('x')), /ended/)
   assert.deepEqual(files(maildir), [])
+})
+
+test('a file that was expected is taken by the next delivery; one that nobody takes is removed', async () => {
+  const maildir = fresh()
+  await makeMaildir(maildir)
+  const over = Delivery.expect(maildir)
+  const unwanted = Delivery.expect(maildir)
+  const delivery = await Delivery.begin(maildir)
+  await until(() => readdirSync(join(maildir, 'tmp')).length === 2)
+  over()
+  unwanted()
+  await until(() => readdirSync(join(maildir, 'tmp')).length === 1)
+  await delivery.write(Buffer.from('Subject: x\n\nx\n'))
+  await delivery.commit()
+  assert.deepEqual(readdirSync(join(maildir, 'tmp')), [])
+  assert.equal(readdirSync(join(maildir, 'new')).length, 1)
+})
+
+test('an expected file in a Maildir that is not there yet is no trouble', async () => {
+  const maildir = fresh()
+  const over = Delivery.expect(maildir)
+  const delivery = await Delivery.begin(maildir)
+  await delivery.write(Buffer.from('x\n'))
+  await delivery.commit()
+  over()
+  assert.equal(readdirSync(join(maildir, 'new')).length, 1)
 })
 
 test('a target that refuses undoes the others and leaves nothing', async () => {
