@@ -113,7 +113,7 @@ async function deliver(
       if (users.length > 0) {
         const { done, refused } = await intoMailboxes(message, users, place)
         for (const [{ name }, steps] of done)
-          log.info('delivered', { id: message.id, mailbox: name, done: steps.join('; ') })
+          log.info('delivered', { message: message.id, mailbox: name, done: steps.join('; ') })
         for (const [{ address = '' }, error] of refused) fates.set(address, fateOf(error))
       }
       await forward?.commit()
@@ -124,7 +124,7 @@ async function deliver(
   } catch (error) {
     return fateOf(error)
   }
-  if (remote.length > 0) log.info('forwarded', { id: message.id, to: remote.join(',') })
+  if (remote.length > 0) log.info('forwarded', { message: message.id, to: remote.join(',') })
   return fates
 }
 

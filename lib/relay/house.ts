@@ -54,9 +54,9 @@ async function file(job: Job, house: Household): Promise<void> {
   if (login === undefined || !isToBeFiled(job.envelope, house)) return
   const { log, fileSent } = house
   try {
-    if (await fileSent(login, job.messagePath)) log.info('filed', { id: job.id, login })
+    if (await fileSent(login, job.messagePath)) log.info('filed', { message: job.id, login })
   } catch (error) {
-    log.error('not-filed', { id: job.id, login, reason: describe(error) })
+    log.error('not-filed', { message: job.id, login, reason: describe(error) })
   }
   await job.update(envelope => ({ ...envelope, filed: true }))
 }
@@ -70,7 +70,7 @@ async function age(job: Job, house: Household): Promise<void> {
     const informed = withTroubles(envelope, recipient => troubleOf(envelope, recipient))
     return verdict === 'expired' ? expire(informed, settings.schedule, clock()) : warn(informed)
   })
-  log.warning(verdict === 'expired' ? 'expired' : 'late', { id: job.id, sender: job.envelope.sender })
+  log.warning(verdict === 'expired' ? 'expired' : 'late', { message: job.id, sender: job.envelope.sender })
 }
 
 function withTroubles(envelope: Envelope, troubleOf: (recipient: Recipient) => Said | undefined): Envelope {
@@ -141,7 +141,7 @@ export async function enter(
   const circumstances: Circumstances = { schedule: settings.schedule, now: clock(), random: random() }
   for (const [address, { state, said }] of outcomes)
     log.info('recipient', {
-      id: job.id,
+      message: job.id,
       recipient: address,
       state,
       code: said.code,

@@ -278,7 +278,7 @@ export class Relay {
         await job.close()
       }
     } catch (error) {
-      log.error('entry-failed', { id, reason: describe(error) })
+      log.error('entry-failed', { message: id, reason: describe(error) })
       this.#forget(id)
       this.#agenda.set(id, clock() + again.trouble)
     }
@@ -318,9 +318,9 @@ export class Relay {
   async #collect(): Promise<void> {
     const { accepted, refused, left } = await collect(this.#queue)
     const { log } = this.#options
-    for (const id of accepted) log.info('dropped', { id })
-    for (const { id, reason } of refused) log.warning('drop-refused', { id, reason })
-    for (const { id, reason } of left) log.error('drop-left', { id, reason })
+    for (const id of accepted) log.info('dropped', { message: id })
+    for (const { id, reason } of refused) log.warning('drop-refused', { message: id, reason })
+    for (const { id, reason } of left) log.error('drop-left', { message: id, reason })
     for (const id of accepted) this.#look(id)
   }
 
@@ -328,7 +328,7 @@ export class Relay {
     const { drafts, broken } = await this.#queue.sweep()
     const { log } = this.#options
     if (drafts > 0) log.info('swept', { drafts })
-    for (const id of broken) log.error('broken-entry', { id, moved: 'broken/' })
+    for (const id of broken) log.error('broken-entry', { message: id, moved: 'broken/' })
   }
 
   /** Leaves word of destinations that rest where `mail-queue list` finds it. */

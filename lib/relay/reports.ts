@@ -37,7 +37,7 @@ async function make(
   const addressee = addresseeOf(envelope, owed, settings.postmaster)
   if (!addressee) {
     const lost = owed.kind === 'failure' ? 'report-discarded' : 'report-unwanted'
-    log.warning(lost, { id: job.id, kind: owed.kind, recipients: owed.recipients.join(',') })
+    log.warning(lost, { message: job.id, kind: owed.kind, recipients: owed.recipients.join(',') })
     return undefined
   }
   const id = reportIdentifier(job.id, owed.number)
@@ -57,7 +57,7 @@ async function make(
     await draft.abort()
     throw error
   }
-  log.info('report', { id, about: job.id, kind: owed.kind, to: addressee.address })
+  log.info('report', { message: id, about: job.id, kind: owed.kind, to: addressee.address })
   return id
 }
 

@@ -205,6 +205,6 @@ function record(
       lines,
     })
   } catch (error) {
-    log.warning('dialogue-lost', { id: job.id, reason: describe(error) })
+    log.warning('dialogue-lost', { message: job.id, reason: describe(error) })
   }
 }
