@@ -8,18 +8,13 @@ import { authorityPlace } from '../setup/certificate.js'
 import { type Finding, type Findings, formatFinding } from '../setup/check.js'
 import { checkCertificate, checkClock, checkDisk, checkModes } from '../setup/check-files.js'
 import { checkMaildir, checkQueue } from '../setup/check-mail.js'
-import { checkPorts } from '../setup/check-ports.js'
-import { SmtpClient } from '../smtp/client.js'
-import { writeAtomic } from '../sys/atomic.js'
+import { checkPorts, checkRelaying } from '../setup/check-ports.js'
 import { describe, errorCode, exits, MailError } from '../sys/error.js'
 import { Log } from '../sys/log.js'
 import { becomeOwnerOf } from '../sys/privileges.js'
-import { sendAlert } from './check-alert.js'
-import { readPassword, tokenSource } from './credentials.js'
+import { alertFor, notify } from './check-notify.js'
+import { checkDestinations, checkFetches, checkFetchLogins, checkRelayLogins } from './check-standing.js'
 import { type Command, command } from './options.js'
-
-/** What was told already, so that it is told once. */
-const memoryOf = (config: Config) => join(config.queue.directory, 'mail-check.json')
 
 export const check: Command = command({
   name: 'mail-check',
@@ -27,7 +22,7 @@ export const check: Command = command({
   options: {
     repair: { type: 'boolean', help: 'mend what can be mended without harm' },
     thorough: { type: 'boolean', help: 'read every message, to compare its size on the wire' },
-    logins: { type: 'boolean', help: 'log in to the smarthosts too' },
+    logins: { type: 'boolean', help: 'log in to the smarthosts, and to the accounts that are fetched, too' },
     'no-ports': { type: 'boolean', help: 'connect to nothing' },
     notify: { type: 'boolean', help: 'send what is new as an alert, in place of printing it' },
     alert: {
@@ -98,15 +93,18 @@ async function* all(config: Config, wanted: Wanted): Findings {
   yield* checkDisk(config)
   if (!wanted['no-ports']) {
     const { certificate } = authorityPlace(config.tls)
-    yield* checkPorts(config, await readFile(certificate, 'utf8').catch(() => undefined))
+    const authority = await readFile(certificate, 'utf8').catch(() => undefined)
+    yield* checkPorts(config, authority)
+    yield* checkRelaying(config, authority)
   }
-  if (wanted.logins) yield* checkLogins(config)
+  if (wanted.logins) yield* checkRelayLogins(config)
   yield* checkQueue(config, now)
+  yield* checkDestinations(config, now)
   yield* checkUsers(config, now, wanted)
 }
 
 /** The users file, and the mail of each. */
-async function* checkUsers(config: Config, now: Date, { thorough, repair }: Wanted): Findings {
+async function* checkUsers(config: Config, now: Date, { thorough, repair, logins }: Wanted): Findings {
   const { users, domains } = config
   const domain = domains[0] as string
   const text = await readFile(users.file, 'utf8').catch(() => undefined)
@@ -131,36 +129,8 @@ async function* checkUsers(config: Config, now: Date, { thorough, repair }: Want
       )
     yield* checkMaildir(join(home, 'Maildir'), { now, thorough })
   }
-}
-
-/** Whether the smarthosts let us in. */
-async function* checkLogins({ relay, hostname }: Config): Findings {
-  for (const account of relay ? [relay, ...relay.route] : []) {
-    if (!account.host) continue
-    const { host, port } = account.host
-    const { user } = account
-    try {
-      const login =
-        user === undefined
-          ? undefined
-          : account.oauth2
-            ? { user, token: tokenSource(account.oauth2) }
-            : { user, password: await readPassword(account) }
-      const tls = account.tls ?? (port === 465 ? 'implicit' : 'required')
-      const client = await SmtpClient.connect({
-        host,
-        port,
-        tls,
-        name: hostname,
-        ...(login ? { login } : {}),
-      })
-      client.quit()
-    } catch (error) {
-      if (!(error instanceof MailError)) throw error
-      const advice = `try the password of ${user ?? 'the account'} there, and write it into its file anew`
-      yield { level: 'error', check: 'logins', where: `relay ${host}:${port}`, what: describe(error), advice }
-    }
-  }
+  yield* checkFetches(config, known, now)
+  if (logins) yield* checkFetchLogins(config, known)
 }
 
 async function mended({ repair, where }: Finding): Promise<boolean> {
@@ -176,24 +146,4 @@ async function mended({ repair, where }: Finding): Promise<boolean> {
 function print(finding: Finding, repaired: boolean, json: boolean): void {
   const { repair: _, ...rest } = finding
   process.stdout.write(`${json ? JSON.stringify({ ...rest, repaired }) : formatFinding(finding, repaired)}\n`)
-}
-
-/** Sends what was not sent before; what is well again is forgotten. */
-async function notify(config: Config, findings: readonly Finding[]): Promise<void> {
-  const file = memoryOf(config)
-  const before = await readFile(file, 'utf8').then(JSON.parse, () => [])
-  const known = new Set<string>(Array.isArray(before) ? before : [])
-  const keyOf = ({ check, where }: Finding) => `${check} ${where}`
-  const fresh = findings.filter(finding => !known.has(keyOf(finding)))
-  if (fresh.length > 0) {
-    const text = fresh.map(finding => formatFinding(finding)).join('\n')
-    if (!(await sendAlert(config, text))) process.stderr.write(`${text}\n`)
-  }
-  await writeAtomic(file, `${JSON.stringify([...new Set(findings.map(keyOf))])}\n`)
-}
-
-async function alertFor(config: Config, unit: string): Promise<number> {
-  const text = `${unit} on ${config.hostname} has failed; journalctl -e -u ${unit} says why`
-  if (!(await sendAlert(config, text))) process.stderr.write(`${text}\n`)
-  return exits.ok
 }

@@ -14,12 +14,18 @@ import {
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { Users } from '../../lib/auth/users.js'
+import { checkDestinations, checkFetches } from '../../lib/command/check-standing.js'
+import { Daemon } from '../../lib/command/daemon.js'
+import { outgoing } from '../../lib/command/relay-outgoing.js'
+import { smtpdService } from '../../lib/command/smtpd.js'
 import { type Config, loadConfig } from '../../lib/config/load.js'
 import { authorityPlace, makeAuthority, makeServer } from '../../lib/setup/certificate.js'
 import type { Finding, Findings } from '../../lib/setup/check.js'
 import { checkCertificate, checkClock, checkModes } from '../../lib/setup/check-files.js'
 import { checkMaildir, checkQueue, wrongLine } from '../../lib/setup/check-mail.js'
-import { checkPorts } from '../../lib/setup/check-ports.js'
+import { checkPorts, checkRelaying } from '../../lib/setup/check-ports.js'
+import { Log } from '../../lib/sys/log.js'
 import { temporaryDirectory } from '../support/world.js'
 
 const now = new Date('2026-03-15T12:00:00Z')
@@ -235,10 +241,88 @@ test('--notify sends what is new by the command, once', async t => {
   const told = readFileSync(join(directory, 'told'), 'utf8')
   assert.equal(told.trimEnd().split('\n').length, 1, told)
   assert.match(told, /others may read it/)
-  const alert = spawnSync(process.execPath, [script, '-c', file, '--alert', 'mail-smtpd.service'], here)
-  assert.equal(alert.status, 0, alert.stderr)
+  const alert = () => spawnSync(process.execPath, [script, '-c', file, '--alert', 'mail-smtpd.service'], here)
+  assert.equal(alert().status, 0)
+  assert.equal(alert().status, 0)
   assert.match(
     readFileSync(join(directory, 'told'), 'utf8'),
-    /mail-smtpd\.service on mail\.example\.internal has failed/,
+    /^[^\n]*\nmail-smtpd\.service on mail\.example\.internal has failed[^\n]*\n$/,
   )
+})
+
+test('an account that refuses us, or fails for long, is told; one that failed just now is not', async t => {
+  const account = (name: string) =>
+    `[fetch.${name}]\nprovider = "naver"\nuser = "x"\npassword_file = "p"\ninto = "me@example.internal"\n`
+  const { file, directory } = await place(t, ['refused', 'late', 'short'].map(account).join(''))
+  const config = await loadConfig(file)
+  const outcomes = {
+    refused: { failed: 1, reason: 'it says no', refused: true, messages: 0 },
+    late: { succeeded: now.getTime() - day, failed: 1, reason: 'no route', messages: 5 },
+    short: { succeeded: now.getTime() - 60_000, failed: 1, reason: 'no route', messages: 5 },
+  }
+  mkdirSync(join(directory, 'home/me/fetch'))
+  for (const [name, outcome] of Object.entries(outcomes))
+    writeFileSync(join(directory, `home/me/fetch/${name}.outcome`), JSON.stringify(outcome))
+  const users = await Users.open({
+    ...config.users,
+    domain: 'example.internal',
+    log: new Log({ write: () => {} }),
+    watch: false,
+  })
+  const found = await collect(checkFetches(config, users, now))
+  assert.deepEqual(
+    found.map(({ where, what }) => [where, what]),
+    [
+      ['fetch refused', 'it says no'],
+      ['fetch late', 'not fetched for 1 day: no route'],
+    ],
+  )
+})
+
+test('a smarthost that rests for long is told', async t => {
+  const { file, directory } = await place(t)
+  mkdirSync(join(directory, 'queue'))
+  const rest = (name: string, since: number) => ({
+    name,
+    since,
+    until: 0,
+    waiting: 3,
+    said: { text: 'try later' },
+  })
+  const rests = [rest('smtp.one:465', now.getTime() - 7_200_000), rest('smtp.two:465', now.getTime())]
+  writeFileSync(join(directory, 'queue/destinations.json'), JSON.stringify(rests))
+  assert.deepEqual(whats(await collect(checkDestinations(await loadConfig(file), now))), [
+    'takes nothing for 2 hours, and 3 messages wait for it: try later',
+  ])
+})
+
+/** A server of ours that trusts whom it is told to. */
+async function relayStage(t: TestContext, trusted: string) {
+  const probe = createServer()
+  await new Promise<void>(resolve => probe.listen(0, '127.0.0.2', resolve))
+  const { port } = probe.address() as { port: number }
+  await new Promise(resolve => probe.close(resolve))
+  const { file } = await place(
+    t,
+    `[imapd]\nlisten = []\n[runtime]\ndirectory = "run"\n[relay]\nhost = "127.0.0.1:9"\ntls = "off"\n` +
+      `[[smtpd.listen]]\naddress = "127.0.0.2:${port}"\ntls = "offered"\nauth = "off"\ntrusted = ["${trusted}"]\n`,
+  )
+  const log = { write: () => {} }
+  const services = [smtpdService({ relay: outgoing })]
+  const daemon = await Daemon.start({ services, file, log, watch: false })
+  t.after(() => daemon.stop(0))
+  return loadConfig(file)
+}
+
+test('an open relay is found by asking it; who refuses strangers is none', async t => {
+  // What is trusted when it starts, and what the probe believes: another process may have been told otherwise.
+  const closed = await relayStage(t, '127.0.0.9')
+  assert.deepEqual(await collect(checkRelaying(closed, undefined, ['127.0.0.2'])), [])
+  const open = await relayStage(t, '127.0.0.2')
+  const believed = { ...open, smtpd: { ...open.smtpd, listen: [{ ...open.smtpd.listen[0], trusted: [] }] } }
+  const [finding] = await collect(checkRelaying(believed as unknown as Config, undefined, ['127.0.0.2']))
+  assert.match(finding?.what ?? '', /strangers for others: RCPT TO:<probe@example.net> from 127\.0\.0\.2/)
+  // The certificate is shown after STARTTLS too, and nobody here knows who signed it.
+  const [port] = await collect(checkPorts(closed, undefined))
+  assert.match(port?.what ?? '', /clients refuse its certificate/)
 })
