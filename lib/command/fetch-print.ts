@@ -17,33 +17,32 @@ function total(folders: readonly FolderResult[], key: keyof FolderResult): numbe
 }
 
 /** What stands still to be said of an account, in words. */
-function remarks({ folders, failures }: FetchResult, bytesPerDay: number): string[] {
+function remarks({ folders, failures, days }: FetchResult): string[] {
   const said = (key: keyof FolderResult, words: string) => {
     const count = total(folders, key)
     return count > 0 ? [`${count} ${words}`] : []
   }
   const later = total(folders, 'postponedOctets')
-  const days = Math.ceil(later / bytesPerDay)
   return [
     ...said('linked', 'linked to what is here'),
     ...said('healed', 'found again'),
     ...said('flagged', 'with other flags'),
+    ...said('moved', 'moved to where they are now'),
     ...said('trashed', 'moved to Trash'),
     ...said('unread', 'that the server does not send'),
-    ...(later > 0
-      ? [`${octets(later)} left for ${days === 1 ? 'another day' : `${days} more days`} by the budget`]
-      : []),
+    ...(days ? [`day ${days.day} of ${days.of}`] : []),
+    ...(later > 0 ? [`${octets(later)} left for another day by the budget`] : []),
     ...failures.map(({ folder, error }) => `${folder}: ${error.message}`),
   ]
 }
 
 /** One line for people. */
-export function summary(result: FetchResult, dry: boolean, bytesPerDay: number): string {
+export function summary(result: FetchResult, dry: boolean): string {
   const { account, folders } = result
   const fetched = total(folders, 'fetched')
   const size = octets(total(folders, 'octets'))
   const what = fetched === 0 ? 'nothing new' : `${fetched} ${dry ? 'to fetch' : 'fetched'} (${size})`
-  return [`${account}: ${what} in ${folders.length} folders`, ...remarks(result, bytesPerDay)].join(', ')
+  return [`${account}: ${what} in ${folders.length} folders`, ...remarks(result)].join(', ')
 }
 
 /** Objects for scripts: one for each folder. */

@@ -27,6 +27,8 @@ export function accountOf(name: string, settings: AccountConfig, user: Pick<User
     choices: { folders, exclude },
     policy: { flags, gone },
     bytesPerDay: settings.bytes_per_day,
+    labels: settings.labels,
+    allMail: settings.all_mail,
     maildir: `${user.home}/Maildir`,
     state: `${user.home}/fetch/${name}.state`,
   }

@@ -1,5 +1,5 @@
 /** mail-fetch: outside accounts pulled in; nothing there ever changes. */
-import { type FetchOptions, fetchAccount, type Session, withAccount } from '../fetch/fetch.js'
+import { type FetchOptions, fetchAccount, withAccount } from '../fetch/fetch.js'
 import { Proof } from '../fetch/proof.js'
 import { adviceFor, providerOf } from '../fetch/providers.js'
 import { LoginRefused } from '../fetch/trouble.js'
@@ -118,7 +118,7 @@ function advise({ account }: Chosen): void {
 }
 
 async function fetchOne(chosen: Chosen, options: FetchOptions, flags: Flags, log?: Log): Promise<number> {
-  const { account, settings } = chosen
+  const { account } = chosen
   const line = await progress()
   const began = performance.now()
   try {
@@ -130,7 +130,7 @@ async function fetchOne(chosen: Chosen, options: FetchOptions, flags: Flags, log
     if (log) await noteResult(chosen, log, result)
     const text = flags.json
       ? [...objects(result)].map(each => JSON.stringify(each))
-      : [summary(result, flags['dry-run'], settings.bytes_per_day)]
+      : [summary(result, flags['dry-run'])]
     process.stdout.write(text.map(each => `${each}\n`).join(''))
     const isLeft = result.failures.length > 0 || result.folders.some(each => each.postponed + each.unread > 0)
     return isLeft && !flags['dry-run'] ? exits.tryAgain : exits.ok
@@ -140,7 +140,7 @@ async function fetchOne(chosen: Chosen, options: FetchOptions, flags: Flags, log
 }
 
 async function listFolders({ account }: Chosen, options: FetchOptions, json: boolean): Promise<number> {
-  return withAccount(account, options, async (session: Session) => {
+  return withAccount(account, options, async session => {
     const source = await session.source()
     const folders = await source.folders()
     const here = new Map((await session.pairings()).map(({ remote, local }) => [remote.path, local]))

@@ -131,6 +131,11 @@ function* fetchRules({ fetch, domains }: Config): Generator<Problem> {
     yield* passwordRules(account, path)
     if (account.protocol === 'pop3' && account.flags === 'follow')
       yield { path: [...path, 'flags'], message: 'is "follow", but there are no flags in POP3' }
+    if (account.labels === 'keywords' && account.all_mail === 'skip')
+      yield {
+        path: [...path, 'all_mail'],
+        message: 'is "skip", but with labels = "keywords" mail comes from there',
+      }
     const domain = account.into.slice(account.into.lastIndexOf('@') + 1).toLowerCase()
     if (!domains.includes(domain))
       yield { path: [...path, 'into'], message: `is ${account.into}, but ${domain} is none of domains` }

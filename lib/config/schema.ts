@@ -146,7 +146,10 @@ function fetchAccount(place: Placed) {
     watch: optional(list(string), ['INBOX']),
     every: optional(time, '5m'),
     max_connections: optional(count(1), 3),
-    bytes_per_day: optional(size, '2500M'),
+    // Gmail's limit is 2,500 MB, and an M here is 1024 × 1024.
+    bytes_per_day: optional(size, '2384M'),
+    labels: optional(oneOf('links', 'keywords'), 'links'),
+    all_mail: optional(oneOf('whole', 'rest', 'skip'), 'whole'),
   })
 }
 

@@ -16,11 +16,21 @@ export async function fetchNew(
   from: number,
   mailbox: Mailbox | undefined,
 ): Promise<number | undefined> {
-  const { budget, dry } = pass.run
+  const { budget, dry, waiting } = pass.run
+  const { path } = pass.pairing.remote
+  const before = waiting.get(path)
+  if (before?.day === budget.today && before.from === from) {
+    pass.result.postponed = before.messages
+    pass.result.postponedOctets = before.octets
+    return from
+  }
   const listed = await link(pass, await listNew(pass, from, mailbox))
   const { now, later } = budget.share(listed)
   pass.result.postponed = later.length
   pass.result.postponedOctets = sum(later)
+  const [first] = later
+  if (first)
+    waiting.set(path, { day: budget.today, from: first.uid, messages: later.length, octets: sum(later) })
   if (dry) {
     pass.result.fetched = now.length
     pass.result.octets = sum(now)
@@ -63,27 +73,42 @@ async function listNew(pass: FolderPass, from: number, mailbox: Mailbox | undefi
 async function link(pass: FolderPass, listed: readonly Listed[]): Promise<readonly Listed[]> {
   const { memory, target, dry, deliver } = pass.run
   const folder = pass.memory as FolderMemory
+  // What has other folders needs no copy in the folder of the rest.
+  const needsNoFile = deliver !== undefined || isRest(pass)
   const left: Listed[] = []
   const bySource = new Map<FolderMemory, [uid: number, known: Known][]>()
   for (const each of listed) {
-    const first = each.id === undefined ? undefined : memory.byId(each.id)
-    const known = first?.folder.known.get(first.uid)
-    const isThere = first && first.folder !== folder && known && (deliver || known.local > 0)
-    if (isThere) bySource.set(first.folder, [...(bySource.get(first.folder) ?? []), [each.uid, known]])
+    const places = each.id === undefined ? [] : memory.placesOf(each.id)
+    const first = places.find(place => place.folder !== folder && (needsNoFile || place.known.local > 0))
+    if (first) bySource.set(first.folder, [...(bySource.get(first.folder) ?? []), [each.uid, first.known]])
     else left.push(each)
   }
   const gone = new Set<number>()
   for (const [from, messages] of dry ? [] : bySource) {
-    const linked = deliver
+    const linked = needsNoFile
       ? messages.map(([uid, known]) => [uid, { ...known, local: 0 }] as const)
       : await linkFrom(pass, await target.find(from.local), messages)
     memory.know(folder, linked)
+    memory.ids(idsOf(folder, withIds(listed, linked)))
     pass.result.linked += linked.length
     const done = new Set(linked.map(([uid]) => uid))
     for (const [uid] of messages) if (!done.has(uid)) gone.add(uid)
   }
   if (dry) pass.result.linked = listed.length - left.length
   return gone.size === 0 ? left : listed.filter(each => gone.has(each.uid) || left.includes(each))
+}
+
+/** Whether the folder takes only what stands in no other: Gmail's All Mail, by choice. */
+function isRest({ run, pairing }: FolderPass): boolean {
+  return run.allMail === 'rest' && pairing.remote.specialUse === '\\All'
+}
+
+function withIds(
+  listed: readonly Listed[],
+  some: readonly (readonly [uid: number, known: Known])[],
+): Listed[] {
+  const uids = new Set(some.map(([uid]) => uid))
+  return listed.filter(({ uid }) => uids.has(uid))
 }
 
 /** @returns what is here now; not those whose first copy the user deleted meanwhile */

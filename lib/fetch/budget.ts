@@ -2,6 +2,11 @@
 import type { Listed } from './source.js'
 import type { Memory } from './state.js'
 
+/** The day of a time in milliseconds since 1970, in UTC. */
+export function dayOf(time: number): string {
+  return new Date(time).toISOString().slice(0, 10)
+}
+
 export class Budget {
   readonly perDay: number
   readonly #memory: Memory
@@ -15,13 +20,14 @@ export class Budget {
     this.#clock = clock
   }
 
-  get #today(): string {
-    return new Date(this.#clock()).toISOString().slice(0, 10)
+  /** `2026-03-15` */
+  get today(): string {
+    return dayOf(this.#clock())
   }
 
   /** Octets left for today. */
   get left(): number {
-    return Math.max(0, this.perDay - this.#memory.spent(this.#today) - this.#unnoted)
+    return Math.max(0, this.perDay - this.#memory.spent(this.today) - this.#unnoted)
   }
 
   /** What fits into today, in order; a message larger than a day's budget has a day of its own. */
@@ -44,7 +50,7 @@ export class Budget {
 
   /** Brings what was spent into the memory. */
   note(): void {
-    if (this.#unnoted > 0) this.#memory.spend(this.#today, this.#unnoted)
+    if (this.#unnoted > 0) this.#memory.spend(this.today, this.#unnoted)
     this.#unnoted = 0
   }
 }

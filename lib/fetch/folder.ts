@@ -1,7 +1,7 @@
 /** One pass over one remote folder: what is there and not here is brought here. */
 import type { Mailbox } from '../mailbox/mailbox.js'
 import { fetchNew } from './arrivals.js'
-import { findGone, followFlags } from './changes.js'
+import { followChanges } from './changes.js'
 import { heal, settle } from './heal.js'
 import type { Pairing } from './names.js'
 import { planFolder, type Remembered } from './plan.js'
@@ -41,8 +41,7 @@ class Pass implements FolderPass {
     if (plan.heal || plan.relink) await heal(this, status, plan, mailbox)
     const failed =
       plan.listFrom > 0 ? await fetchNew(this, plan.heal ? 1 : plan.listFrom, mailbox) : undefined
-    if (plan.flags) await followFlags(this, plan.flags.since)
-    if (plan.gone) await findGone(this)
+    await followChanges(this, plan)
     const folder = this.memory
     const { uidNext, messages, modseq } = status
     const known = uidNext === 0 ? lastOf(folder?.known.keys() ?? []) : 0

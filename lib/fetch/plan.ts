@@ -32,13 +32,23 @@ export interface Plan {
   readonly relink: boolean
   /** New messages are to be looked for from this UID up; 0 when there can be none. */
   readonly listFrom: number
-  /** Flags to ask for: none, those that changed after a MODSEQ, or all. */
-  readonly flags: false | { readonly since: string | undefined }
+  /** Whether to ask for flags. */
+  readonly flags: boolean
   /** Whether to find out which messages are gone. */
   readonly gone: boolean
+  /** The MODSEQ after which changes count; undefined where all has to be asked for. */
+  readonly since: string | undefined
 }
 
-const nothing: Plan = { idle: true, heal: false, relink: false, listFrom: 0, flags: false, gone: false }
+const nothing: Plan = {
+  idle: true,
+  heal: false,
+  relink: false,
+  listFrom: 0,
+  flags: false,
+  gone: false,
+  since: undefined,
+}
 
 /**
  * Decides. What STATUS and EXAMINE tell decides alike, so that a folder where nothing happened is never opened.
@@ -65,7 +75,8 @@ export function planFolder(
     heal: false,
     relink,
     listFrom: hasNew ? memory.floor + 1 : 0,
-    flags: asksFlags && { since: remote.modseq === undefined ? undefined : memory.modseq },
+    flags: asksFlags,
     gone: asksGone,
+    since: remote.modseq === undefined ? undefined : memory.modseq,
   }
 }

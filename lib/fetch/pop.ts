@@ -10,7 +10,7 @@ import {
   type Headed,
   type Listed,
   largeSize,
-  type RemoteFlags,
+  type RemoteChanges,
   type RemoteFolder,
   type RemoteMessage,
   type RemoteStanding,
@@ -68,6 +68,8 @@ function pairs(lines: readonly string[]): Map<number, string> {
 
 class PopSource implements Source {
   readonly hears = false
+  readonly tellsGone = false
+  readonly hasLabels = false
   readonly #client: PopClient
   readonly #validity: string
   readonly #messages: readonly Numbered[]
@@ -129,8 +131,8 @@ class PopSource implements Source {
     return this.#messages.map(({ uid }) => uid)
   }
 
-  async flags(): Promise<RemoteFlags[]> {
-    return []
+  async changes(): Promise<RemoteChanges> {
+    return { flags: [] }
   }
 
   async standing(): Promise<RemoteStanding> {
@@ -163,7 +165,7 @@ class PopSource implements Source {
     const pieces: Buffer[] = []
     for await (const piece of this.#client.text()) pieces.push(piece)
     const octets = Buffer.concat(pieces)
-    if (octets.length > 0) await take({ uid, octets, flags: [], labels: [], date: arrivalOf(octets) })
+    if (octets.length > 0) await take({ uid, octets, flags: [], date: arrivalOf(octets) })
   }
 
   async #takeLarge({ uid, place }: Numbered, take: (message: RemoteMessage) => Promise<void>): Promise<void> {
@@ -198,7 +200,7 @@ class PopSource implements Source {
       }
     }
     try {
-      await take({ uid, octets, rest, flags: [], labels: [], date: arrivalOf(octets) })
+      await take({ uid, octets, rest, flags: [], date: arrivalOf(octets) })
     } finally {
       // What was not read stands before the next answer.
       for await (const _ of text);

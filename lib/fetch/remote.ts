@@ -2,11 +2,13 @@
 import type { SecureContext } from 'node:tls'
 import { ImapFlow } from 'imapflow'
 import { MailError } from '../sys/error.js'
+import { keywordOf } from './labels.js'
 import {
   type Headed,
   type Listed,
   largeSize,
   MessageGone,
+  type RemoteChanges,
   type RemoteFlags,
   type RemoteFolder,
   type RemoteMessage,
@@ -26,6 +28,10 @@ export interface RemoteOptions {
   /** A password, or an access token (OAUTHBEARER, XOAUTH2). */
   readonly secret: { readonly password: string } | { readonly token: string }
   readonly witness?: Witness | undefined
+  /** Whether Gmail's labels come as keywords. */
+  readonly labels?: 'links' | 'keywords'
+  /** Whether it will be asked what is gone. */
+  readonly asksGone?: boolean
   /** Longest silence of the server in milliseconds. */
   readonly timeout?: number
 }
@@ -57,6 +63,7 @@ export async function openRemote(options: RemoteOptions): Promise<Source> {
     transport: gatedTransport({ host, port, trust: options.trust, witness: options.witness }),
     logger: false,
     clientInfo: { name: 'Postern', version: '', vendor: '', 'support-url': '' },
+    qresync: options.asksGone === true,
     disableCompression: true,
     disableAutoIdle: true,
     disableIMAP4rev2: true,
@@ -188,16 +195,24 @@ class Remote implements Source {
     if (small.length > 0) {
       const range = rangeOf(small.map(({ uid }) => uid))
       await this.#each(range, messageQuery, undefined, async row => {
-        const message = messageOf(row)
+        const message = this.#messageOf(row)
         if (message) await take(message)
       })
     }
     for (const { uid, size } of listed)
       if (size >= largeSize) {
-        const rows = await this.#collect(`${uid}`, { ...messageQuery, source: piece(0) }, messageOf)
+        const rows = await this.#collect(`${uid}`, { ...messageQuery, source: piece(0) }, row =>
+          this.#messageOf(row),
+        )
         const first = rows.find(row => row?.uid === uid)
         if (first) await take({ ...first, rest: () => this.#pieces(uid, size, first.octets.length) })
       }
+  }
+
+  /** @returns undefined where a server has no such message any more, and sends an empty one */
+  #messageOf(row: Fetched): RemoteMessage | undefined {
+    if (row.source === undefined || row.source.length === 0) return undefined
+    return { uid: row.uid, octets: row.source, flags: this.#flagsOf(row), date: dateOf(row.internalDate) }
   }
 
   /** What follows of a large message. Sizes that servers tell are not always true: it ends where nothing follows. */
@@ -216,20 +231,50 @@ class Remote implements Source {
 
   async standing(path: string): Promise<RemoteStanding> {
     const { validity, messages } = await this.examine(path)
-    const all = messages > 0 ? await this.flags(0xffff_ffff) : []
+    const all = messages > 0 ? (await this.changes(0xffff_ffff)).flags : []
     const lines = all
       .sort((a, b) => a.uid - b.uid)
       .map(({ uid, flags }) => `${uid} ${[...flags].sort().join(' ')}`)
     return { validity, lines }
   }
 
-  async flags(upTo: number, modseq?: string): Promise<RemoteFlags[]> {
-    const rows: RemoteFlags[] = []
+  async changes(upTo: number, modseq?: string): Promise<RemoteChanges> {
+    const flags: RemoteFlags[] = []
+    const gone = new Set<number>()
     const since = modseq === undefined ? undefined : BigInt(modseq)
-    await this.#each(`1:${upTo}`, { uid: true, flags: true }, since, async row => {
-      if (row.flags) rows.push({ uid: row.uid, flags: flagsOf(row) })
-    })
-    return rows
+    const query: Query = { uid: true, flags: true, labels: this.#hasKeywords }
+    const vanished = ({ uid }: { uid?: number }) => {
+      if (uid !== undefined) gone.add(uid)
+    }
+    this.#flow.on('expunge', vanished)
+    try {
+      await this.#each(`1:${upTo}`, query, since, async row => {
+        if (row.flags) flags.push({ uid: row.uid, flags: this.#flagsOf(row) })
+      })
+    } finally {
+      this.#flow.off('expunge', vanished)
+    }
+    return { flags, ...(this.tellsGone && since !== undefined && { gone }) }
+  }
+
+  /** Flags without \Recent; and labels, where these are to be keywords. */
+  #flagsOf({ flags, labels }: Fetched): string[] {
+    const own = [...(flags ?? [])].filter(flag => flag.toLowerCase() !== '\\recent')
+    if (!this.#hasKeywords || !this.hasLabels) return own
+    const keywords = [...(labels ?? [])].flatMap(label => keywordOf(label) ?? [])
+    return [...new Set([...own, ...keywords])]
+  }
+
+  get #hasKeywords(): boolean {
+    return this.#options.labels === 'keywords'
+  }
+
+  get tellsGone(): boolean {
+    return this.#flow.enabled.has('QRESYNC')
+  }
+
+  get hasLabels(): boolean {
+    return this.#flow.capabilities.has('X-GM-EXT-1')
   }
 
   async wait(signal: AbortSignal): Promise<void> {
@@ -311,18 +356,6 @@ function piece(start: number): { start: number; maxLength: number } {
   return { start, maxLength: pieceSize }
 }
 
-/** @returns undefined where a server has no such message any more, and sends an empty one */
-function messageOf(row: Fetched): RemoteMessage | undefined {
-  if (row.source === undefined || row.source.length === 0) return undefined
-  return {
-    uid: row.uid,
-    octets: row.source,
-    flags: flagsOf(row),
-    date: dateOf(row.internalDate),
-    labels: [...(row.labels ?? [])],
-  }
-}
-
 /** The server said NO to something we asked; the connection goes on. */
 export class RemoteRefusal extends MailError {
   override readonly name = 'RemoteRefusal'
@@ -344,10 +377,6 @@ function listedOf({ uid, size, emailId }: Fetched): Listed {
 function ascending<T extends Listed>(rows: T[], from: number): T[] {
   const byUid = new Map(rows.filter(({ uid }) => uid >= from).map(row => [row.uid, row]))
   return [...byUid.values()].sort((a, b) => a.uid - b.uid)
-}
-
-function flagsOf({ flags }: Fetched): string[] {
-  return [...(flags ?? [])].filter(flag => flag.toLowerCase() !== '\\recent')
 }
 
 function dateOf(date: Date | string | undefined): number | undefined {

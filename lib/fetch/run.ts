@@ -21,12 +21,24 @@ export interface Run {
   /** Where messages go that are not mirrored into folders. */
   readonly deliver?: Deliver | undefined
   readonly budget: Budget
+  /** What of Gmail's folder of all mail comes here. */
+  readonly allMail: 'whole' | 'rest' | 'skip'
+  /** What a folder still had to come when the day's budget was used up: it is not listed again that day. */
+  readonly waiting: Map<string, Waiting>
   /** Only says what would be done. */
   readonly dry: boolean
   readonly log: Log
   readonly signal: AbortSignal
   /** Called as messages come. */
   readonly progress: (progress: Progress) => void
+}
+
+/** What is left of a folder for another day. */
+export interface Waiting {
+  readonly day: string
+  readonly from: number
+  readonly messages: number
+  readonly octets: number
 }
 
 /** How far a folder is. */
@@ -50,6 +62,8 @@ export interface FolderResult {
   gone: number
   /** Messages moved to Trash here for that. */
   trashed: number
+  /** Messages that left the folder there for another one, and so here. */
+  moved: number
   /** Messages found again under other UIDs, not fetched again. */
   healed: number
   /** Messages that are here already in another folder, and are links to those now. */
@@ -71,6 +85,7 @@ export function noResult({ remote, local }: Pairing): FolderResult {
     flagged: 0,
     gone: 0,
     trashed: 0,
+    moved: 0,
     healed: 0,
     linked: 0,
     unread: 0,

@@ -54,17 +54,21 @@ export interface RemoteMessage {
    * @throws MessageGone while it is read
    */
   readonly rest?: (() => AsyncIterable<Buffer>) | undefined
-  /** Without \Recent. */
+  /** Without \Recent; with the labels that are to be keywords. */
   readonly flags: readonly string[]
   /** INTERNALDATE in milliseconds since 1970; undefined where the server sent none that can be read. */
   readonly date: number | undefined
-  /** Gmail's labels. */
-  readonly labels: readonly string[]
 }
 
 export interface RemoteFlags {
   readonly uid: number
   readonly flags: readonly string[]
+}
+
+export interface RemoteChanges {
+  readonly flags: RemoteFlags[]
+  /** UIDs that are gone since; undefined where the server does not tell. */
+  readonly gone?: ReadonlySet<number> | undefined
 }
 
 /** A large message that went away while its pieces were read. */
@@ -99,8 +103,12 @@ export interface Source {
    * @param listed by UID, ascending
    */
   fetch(listed: readonly Listed[], take: (message: RemoteMessage) => Promise<void>): Promise<void>
+  /** Whether changes() tells also what is gone, given a MODSEQ. */
+  readonly tellsGone: boolean
+  /** Whether folders are views of one store, as labels are in Gmail. */
+  readonly hasLabels: boolean
   /** Flags of messages up to a UID; only those changed after `modseq`, where given and the server can. */
-  flags(upTo: number, modseq?: string): Promise<RemoteFlags[]>
+  changes(upTo: number, modseq?: string): Promise<RemoteChanges>
   /** How a folder stands; opens it. */
   standing(path: string): Promise<RemoteStanding>
   /** Waits in the open folder until something arrives there, or the signal aborts. */

@@ -14,9 +14,13 @@
  *     ["pass", id, floor, uidNext, messages, modseq, localNext]
  *                                                   a pass that ended: all up to the UID `floor` is dealt with; what
  *                                                   has a local UID from `localNext` up came later
- *     ["ids", [[provider's id, folder id, uid]…]]   where a message with this id came first
+ *     ["moved", id, path, local]                    the folder has another name there, and here
+ *     ["ids", [[provider's id, folder id, uid]…]]   where messages with these ids are
  *     ["login", fingerprint, said]                  these credentials were refused; empty when they were taken
- *     ["day", date, octets]                         octets fetched on that day (UTC)
+ *     ["later", until, times, said]                 the provider asked, so often in a row, to be left alone until
+ *                                                   then (milliseconds since 1970; 0: not any more)
+ *     ["day", date, octets, number]                 octets fetched on that day (UTC), the how manieth of a fetch that
+ *                                                   takes several; 0 where it takes one
  *
  * Crashes: "intend" is on disk before any of its files has a name in cur/; "got" need not be. The next run looks for
  * the files that were intended and not got: one that is there was fetched, one that is not is fetched again. A line

@@ -4,6 +4,7 @@ import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { writeAllSync, writeAtomic } from '../sys/atomic.js'
 import { isMissing } from '../sys/error.js'
+import { Ids, type Place } from './ids.js'
 import type { PopMemory } from './pop-numbers.js'
 import {
   type Beginning,
@@ -21,15 +22,25 @@ import {
 
 const datasync = promisify(fdatasync)
 
+/** A provider that asked to come back later. */
+export interface Later {
+  /** When, in milliseconds since 1970. */
+  readonly until: number
+  /** How often in a row it asked. */
+  readonly times: number
+  readonly said: string
+}
+
 /** One account's memory. One process at a time has it open. */
 export class Memory {
   readonly path: string
   readonly account: string
   readonly #folders = new Map<string, FolderMemory>()
   readonly #byId = new Map<number, FolderMemory>()
-  readonly #ids = new Map<string, { readonly folder: number; readonly uid: number }>()
+  readonly #ids = new Ids()
   #refused: { readonly fingerprint: string; readonly said: string } | undefined
-  #day = { date: '', octets: 0, first: '' }
+  #day = { date: '', octets: 0, number: 0 }
+  #later: Later | undefined
   #fd = -1
   #size = 0
   #dirty = false
@@ -141,17 +152,30 @@ export class Memory {
     if (uids.length > 0) this.#add(['gone', folder.id, uids])
   }
 
+  /** A remote folder has another name, and the mailbox here too. @returns what is remembered of it now */
+  moved({ id }: FolderMemory, path: string, local: string): FolderMemory {
+    this.#add(['moved', id, path, local])
+    return this.#folders.get(path) as FolderMemory
+  }
+
   /** Notes where a pass over a folder has come to. */
   pass(folder: FolderMemory, now: PassEnd): void {
     const line = passLine(folder.id, now)
     if (JSON.stringify(line) !== JSON.stringify(passLine(folder.id, folder))) this.#add(line)
   }
 
-  /** Where a message with a provider's id is known from. */
-  byId(id: string): { readonly folder: FolderMemory; readonly uid: number } | undefined {
-    const found = this.#ids.get(id)
-    const folder = found && this.#byId.get(found.folder)
-    return folder?.known.has(found?.uid ?? 0) ? { folder, uid: found?.uid ?? 0 } : undefined
+  /** Where a message with a provider's id is known, the first place first. */
+  placesOf(id: string): { readonly folder: FolderMemory; readonly uid: number; readonly known: Known }[] {
+    return this.#ids.places(id).flatMap(({ folder: number, uid }: Place) => {
+      const folder = this.#byId.get(number)
+      const known = folder?.known.get(uid)
+      return folder && known ? [{ folder, uid, known }] : []
+    })
+  }
+
+  /** Providers' ids of some messages of a folder, by UID. */
+  idsIn(folder: FolderMemory, uids: ReadonlySet<number>): ReadonlyMap<number, string> {
+    return this.#ids.idsIn(folder.id, uids)
   }
 
   /** What numbers the messages of a POP3 account. */
@@ -165,8 +189,7 @@ export class Memory {
       highest: lastOf([...known.keys(), ...pending.keys()]),
       has: uid => known.has(uid),
       numberOf: name => {
-        const found = this.#ids.get(name)
-        return found?.folder === id ? found.uid : undefined
+        return this.#ids.places(name).find(({ folder }) => folder === id)?.uid
       },
     }
   }
@@ -188,6 +211,18 @@ export class Memory {
     await this.sync()
   }
 
+  /** When the provider asked to come back later: how long to leave it alone. */
+  get later(): Later | undefined {
+    return this.#later
+  }
+
+  /** Notes that the provider is to be left alone, or, without an argument, that it need not; on disk then. */
+  async postpone(later?: Later): Promise<void> {
+    if (!later && !this.#later) return
+    this.#add(['later', later?.until ?? 0, later?.times ?? 0, later?.said ?? ''])
+    await this.sync()
+  }
+
   /** Octets fetched on a day (`2026-03-15`). */
   spent(date: string): number {
     return this.#day.date === date ? this.#day.octets : 0
@@ -195,7 +230,22 @@ export class Memory {
 
   /** Notes that octets were fetched. */
   spend(date: string, octets: number): void {
-    this.#add(['day', date, this.spent(date) + octets])
+    this.#add(['day', date, this.spent(date) + octets, this.#dayNumber(date)])
+  }
+
+  /** Which day of a fetch that the budget spreads over several; 0 where none is under way. */
+  #dayNumber(date: string): number {
+    const { date: last, number } = this.#day
+    return number === 0 || date === last ? number : number + 1
+  }
+
+  /** Notes whether something is left for another day. @returns which day this is; 0 where one was enough */
+  spread(date: string, isLeft: boolean): number {
+    const number = this.#dayNumber(date)
+    const next = isLeft ? Math.max(1, number) : 0
+    if (next !== this.#day.number || (isLeft && date !== this.#day.date))
+      this.#add(['day', date, this.spent(date), next])
+    return isLeft ? next : number
   }
 
   /** Brings everything noted so far to disk. */
@@ -229,12 +279,16 @@ export class Memory {
       const [fingerprint, said] = rest as [string, string]
       this.#refused = said === '' ? undefined : { fingerprint, said }
     } else if (kind === 'day') {
-      const [date, octets] = rest as [string, number]
-      this.#day = { date, octets, first: this.#day.first || date }
+      const [date, octets, number = 0] = rest as [string, number, number?]
+      this.#day = { date, octets, number }
+    } else if (kind === 'later') {
+      const [until, times, said] = rest as [number, number, string]
+      this.#later = until === 0 ? undefined : { until, times, said }
     } else if (kind === 'ids') {
       for (const [id, folder, uid] of rest[0] as [string, number, number][])
-        this.#ids.set(id, { folder, uid })
-    } else {
+        this.#ids.add(id, { folder, uid })
+    } else if (kind === 'moved') this.#takeMoved(rest as [number, string, string])
+    else {
       const folder = this.#byId.get(rest[0] as number)
       if (folder) takeInto(folder, kind, rest.slice(1))
     }
@@ -259,11 +313,21 @@ export class Memory {
     this.#byId.set(id, folder)
   }
 
+  #takeMoved([id, path, local]: [number, string, string]): void {
+    const folder = this.#byId.get(id)
+    if (!folder) return
+    this.#folders.delete(folder.path)
+    const moved = { ...folder, path, local }
+    this.#folders.set(path, moved)
+    this.#byId.set(id, moved)
+  }
+
   #snapshot(): Buffer {
     const parts = [encode(['postern-fetch', 1, this.account])]
     const add = (line: Line) => void parts.push(encode(line))
     if (this.#refused) add(['login', this.#refused.fingerprint, this.#refused.said])
-    if (this.#day.date !== '') add(['day', this.#day.date, this.#day.octets])
+    if (this.#day.date !== '') add(['day', this.#day.date, this.#day.octets, this.#day.number])
+    if (this.#later) add(['later', this.#later.until, this.#later.times, this.#later.said])
     for (const folder of this.#folders.values()) {
       const { id, path, validity, local, localValidity, known, pending } = folder
       add(['folder', id, path, validity, local, localValidity])
@@ -273,10 +337,12 @@ export class Memory {
       if (waiting.length > 0) add(['intend', id, waiting])
       add(passLine(id, folder))
     }
-    const ids = [...this.#ids].flatMap(([id, { folder, uid }]) => {
-      const { known, pending } = this.#byId.get(folder) ?? {}
-      return known?.has(uid) || pending?.has(uid) ? [[id, folder, uid]] : []
-    })
+    const ids = [
+      ...this.#ids.rows(({ folder, uid }) => {
+        const { known, pending } = this.#byId.get(folder) ?? {}
+        return known?.has(uid) === true || pending?.has(uid) === true
+      }),
+    ]
     for (let at = 0; at < ids.length; at += 1_000) add(['ids', ids.slice(at, at + 1_000)])
     return Buffer.concat(parts)
   }

@@ -4,6 +4,7 @@ import { basename } from 'node:path'
 import { Account } from '../mailbox/account.js'
 import type { Mailbox } from '../mailbox/mailbox.js'
 import { MailboxGone } from '../mailbox/state.js'
+import { separator } from '../maildir/layout.js'
 import type { Delivery } from '../maildir/maildir.js'
 import { uniqueOf, withSizes } from '../maildir/name.js'
 import type { Log } from '../sys/log.js'
@@ -70,6 +71,27 @@ export class Target {
     if (!account.has(name)) await account.create(name)
     await account.subscribe(name)
     return (await this.find(name)) as Mailbox
+  }
+
+  /**
+   * Renames a mailbox, with those below it.
+   *
+   * @param validity its UIDVALIDITY, to be sure that it is the one
+   * @returns whether it has the new name now, be it that it had it before
+   */
+  async rename(from: string, to: string, validity: number): Promise<boolean> {
+    const account = await this.account()
+    if (account.has(to)) return (await this.find(to))?.uidValidity === validity
+    if (from === 'INBOX' || (await this.find(from))?.uidValidity !== validity) return false
+    for (const [name, mailbox] of this.#open) {
+      if (name !== from && !name.startsWith(`${from}${separator}`)) continue
+      mailbox.close()
+      this.#open.delete(name)
+    }
+    await account.rename(from, to)
+    await account.unsubscribe(from)
+    await account.subscribe(to)
+    return true
   }
 
   /**

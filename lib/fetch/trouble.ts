@@ -16,10 +16,23 @@ export class LoginRefused extends MailError {
 /** The provider wants less of us: come back later, not soon. */
 export class Throttled extends MailError {
   override readonly name = 'Throttled'
+  readonly host: string
+  /** What the server said. */
+  readonly said: string
+  /** How long to leave it alone at least, in milliseconds; 0 where it did not say. */
+  readonly wait: number
 
-  constructor(host: string, said: string) {
+  constructor(host: string, said: string, wait = suggestedWait(said)) {
     super(`${host} asks to come back later: ${said}`, { exit: exits.tryAgain })
+    this.host = host
+    this.said = said
+    this.wait = wait
   }
+}
+
+/** Exchange says how long it wants to be left alone. */
+function suggestedWait(said: string): number {
+  return Number(/Backoff Time[:= ]+(\d{1,9})/i.exec(said)?.[1] ?? 0)
 }
 
 /** The connection was lost, or nothing comes any more: another one may do. */

@@ -2,8 +2,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, MailError } from '../sys/error.js'
 import type { Log } from '../sys/log.js'
-import type { FetchResult, Session } from './fetch.js'
+import type { FetchResult } from './fetch.js'
 import { isMeant, type Pairing } from './names.js'
+import type { Session } from './session.js'
 import type { Source } from './source.js'
 import { LoginRefused, Throttled } from './trouble.js'
 
@@ -20,10 +21,9 @@ export interface WatchOptions {
   readonly passed: (result: FetchResult) => void
 }
 
-/** First and longest pause after trouble, in milliseconds; and the first one where the provider asked for it. */
+/** First and longest pause after trouble, in milliseconds; longer where the provider asked for it. */
 const firstPause = 5_000
 const longestPause = 900_000
-const throttledPause = 300_000
 
 /**
  * Watches until the signal aborts.
@@ -44,13 +44,13 @@ export async function watchAccount(session: Session, options: WatchOptions): Pro
       if (error instanceof LoginRefused || !(error instanceof MailError && error.temporary)) throw error
       // What went well for a while is a new trouble.
       if (performance.now() - began > longestPause) pause = firstPause
-      if (error instanceof Throttled) pause = Math.max(pause, throttledPause)
+      if (error instanceof Throttled) pause = Math.max(pause, error.wait)
       log.warning('fetch-paused', {
         account: session.account.name,
         error: describe(error),
         seconds: Math.round(pause / 1000),
       })
-      await delay(pause * (0.75 + Math.random() / 2), undefined, { signal }).catch(() => {})
+      await delay(pause * (1 + Math.random() / 4), undefined, { signal }).catch(() => {})
       pause = Math.min(2 * pause, longestPause)
     }
   }
@@ -103,7 +103,7 @@ class Watcher {
 
   async #passAll(): Promise<Pairing[]> {
     const pairings = await this.#session.pairings()
-    this.#options.passed(await this.#session.pass(pairings))
+    this.#options.passed(await this.#session.passAll(pairings))
     this.#hears = (await this.#session.source()).hears
     // A session that hears of nothing only keeps others out.
     if (!this.#hears) await this.#session.close()
