@@ -54,13 +54,14 @@ const pieceSize = 2 * 1024 * 1024
 /** Connects and logs in. @throws LoginRefused, Throttled, ConnectionLost, or MailError (78) for a certificate */
 export async function openRemote(options: RemoteOptions): Promise<Source> {
   const { host, port, user, secret, tls, timeout = 120_000 } = options
+  const hearing = new Hearing(options.witness)
   const flow = new ImapFlow({
     host,
     port,
     secure: tls === 'implicit',
     ...(tls === 'required' ? { doSTARTTLS: true } : tls === 'off' ? { doSTARTTLS: false } : {}),
     auth: 'token' in secret ? { user, accessToken: secret.token } : { user, pass: secret.password },
-    transport: gatedTransport({ host, port, trust: options.trust, witness: options.witness }),
+    transport: gatedTransport({ host, port, trust: options.trust, witness: hearing }),
     logger: false,
     clientInfo: { name: 'Postern', version: '', vendor: '', 'support-url': '' },
     qresync: options.asksGone === true,
@@ -74,13 +75,15 @@ export async function openRemote(options: RemoteOptions): Promise<Source> {
     maxLiteralSize: 512 * 1024 * 1024,
   })
   hideCapabilities(flow)
-  const remote = new Remote(flow, options)
+  const remote = new Remote(flow, options, hearing)
   flow.on('error', error => remote.failed(error))
+  waitBriefly(flow, () => remote.failed(new Throttled(host, hearing.throttled)))
   try {
     await flow.connect()
   } catch (error) {
     flow.close()
-    throw connectTrouble(options, error)
+    if (remote.failure instanceof MailError) throw remote.failure
+    throw hearing.throttled === '' ? connectTrouble(options, error) : new Throttled(host, hearing.throttled)
   }
   return remote
 }
@@ -93,6 +96,42 @@ function hideCapabilities(flow: Flow): void {
     set: (map: Map<string, boolean | number>) => {
       for (const name of map.keys()) if (unwanted.includes(name.toUpperCase())) map.delete(name)
       known = map
+    },
+  })
+}
+
+/** Longest pause that a provider may ask for in the middle of a run, in milliseconds. */
+const briefly = 30_000
+
+/** Keeps what a server said of wanting less of us, response code and all: the library passes on less than that. */
+class Hearing implements Witness {
+  readonly #witness: Witness | undefined
+  throttled = ''
+
+  constructor(witness: Witness | undefined) {
+    this.#witness = witness
+  }
+
+  sent(octets: Buffer): void {
+    this.#witness?.sent(octets)
+  }
+
+  answered(line: string): void {
+    const [, said] = /^(?:[A-Z0-9]+ (?:NO|BAD)|\* BYE) (.*)$/i.exec(line) ?? []
+    if (said !== undefined) this.throttled = isThrottling(said) ? said : ''
+    this.#witness?.answered(line)
+  }
+}
+
+/** The library waits for minutes, again and again, when it is asked to; whoever waits that long had better go. */
+function waitBriefly(flow: Flow, tooLong: () => void): void {
+  const { throttleWait } = flow as unknown as { throttleWait(wait: number): Promise<boolean> }
+  Object.defineProperty(flow, 'throttleWait', {
+    value: async (wait: number): Promise<boolean> => {
+      if (wait <= briefly) return throttleWait.call(flow, wait)
+      tooLong()
+      setImmediate(() => flow.close())
+      return true
     },
   })
 }
@@ -122,11 +161,18 @@ class Remote implements Source {
   readonly hears = true
   readonly #flow: Flow
   readonly #options: RemoteOptions
+  readonly #hearing: Hearing
   #failure: unknown
 
-  constructor(flow: Flow, options: RemoteOptions) {
+  constructor(flow: Flow, options: RemoteOptions, hearing: Hearing) {
     this.#flow = flow
     this.#options = options
+    this.#hearing = hearing
+  }
+
+  /** What broke the connection. */
+  get failure(): unknown {
+    return this.#failure
   }
 
   failed(error: unknown): void {
@@ -340,8 +386,8 @@ class Remote implements Source {
     } catch (error) {
       const said = saidOf(error)
       if (this.#failure instanceof MailError) throw this.#failure
-      if (isThrottling(said) || (error as { code?: string }).code === 'ETHROTTLE')
-        throw new Throttled(host, said)
+      const { throttled } = this.#hearing
+      if (throttled !== '' || isThrottling(said)) throw new Throttled(host, throttled || said)
       const { responseStatus } = error as LibraryError
       if (responseStatus === 'NO' || responseStatus === 'BAD') throw new RemoteRefusal(host, said)
       throw connectionTrouble(host, this.#failure ?? error)
