@@ -1,8 +1,9 @@
 /** Checks of what goes out and comes in: smarthosts that take nothing, accounts that are not fetched, their logins. */
 import type { Users } from '../auth/users.js'
 import type { Config } from '../config/load.js'
-import { type Session, withAccount } from '../fetch/fetch.js'
+import { withAccount } from '../fetch/fetch.js'
 import { outcomePath, readOutcome } from '../fetch/outcome.js'
+import type { Session } from '../fetch/session.js'
 import { readStatus } from '../relay/status.js'
 import { type Finding, type Findings, formatAge } from '../setup/check.js'
 import { SmtpClient } from '../smtp/client.js'
