@@ -2,6 +2,7 @@
 import { describe, TemporaryError } from '../sys/error.js'
 import type { Log } from '../sys/log.js'
 import { Networks } from '../sys/network.js'
+import type { BearerTokens } from './bearer.js'
 import { Checker } from './checker.js'
 import { Gate, type GateOptions, type Origin, type Visit } from './gate.js'
 import { Memory } from './memory.js'
@@ -33,11 +34,15 @@ export interface LoginVerifier {
   cram(user: string): Promise<Attempt<readonly CramKey[]>>
   /** For POP3's APOP: computes the digest of a banner (RFC 1939 §7); only passwords kept in the clear can. */
   apop(user: string): Promise<Attempt<readonly CramKey[]>>
+  /** Checks an access token; there only where the configuration says who issues them. */
+  bearer?: (user: string | undefined, token: string) => Promise<User>
 }
 
 export interface LoginsOptions extends GateOptions {
   readonly users: Users
   readonly checker?: Pick<Checker, 'check' | 'close'>
+  /** Who knows access tokens. */
+  readonly bearer?: Pick<BearerTokens, 'check'> | undefined
 }
 
 /** One login under way. */
@@ -61,6 +66,7 @@ export class Logins {
   readonly #gate: Gate
   readonly #memory: Memory
   readonly #checker: Pick<Checker, 'check' | 'close'>
+  readonly #bearer: Pick<BearerTokens, 'check'> | undefined
   readonly #secret: Buffer
   readonly #uses: Uses
   readonly #stopFollowing: () => void
@@ -73,6 +79,7 @@ export class Logins {
     this.#gate = new Gate(options)
     this.#memory = new Memory(this.#clock)
     this.#checker = options.checker ?? new Checker()
+    this.#bearer = options.bearer
     this.#uses = new Uses(options.users.file, options.log)
     this.#secret = installationSecret(options.users.file)
     this.#stopFollowing = options.users.onChange(() => {
@@ -114,6 +121,7 @@ export class Logins {
       scram: user => this.#scram(this.#caller(origin, user)),
       cram: user => this.#digestOf(this.#caller(origin, user), 'cram', cramOf),
       apop: user => this.#digestOf(this.#caller(origin, user), 'apop', apopOf),
+      ...(this.#bearer && { bearer: (user, token) => this.#token(origin, user, token) }),
     }
   }
 
@@ -183,6 +191,27 @@ export class Logins {
         if (visit.isRefused()) return visit.refuse()
         return user ? this.#accept(caller, user, undefined, how) : visit.fail('wrong-proof')
       },
+    }
+  }
+
+  /** @param typed whom the client says it is; undefined where it leaves that to the token */
+  async #token(origin: Origin, typed: string | undefined, token: string): Promise<User> {
+    const { visit, name } = this.#caller(origin, typed ?? '')
+    if (visit.isRefused()) return visit.refuse()
+    const claimed = await this.#claimOf(token, name)
+    if (claimed === undefined) return visit.fail('wrong-token')
+    const user = this.#users.find(claimed)
+    if (!user) return visit.fail('unknown-user')
+    if (typed !== undefined && name !== user.name) return visit.fail('token-of-another')
+    return this.#accept(this.#caller(origin, user.name), user, undefined, 'token')
+  }
+
+  async #claimOf(token: string, user: string): Promise<string | undefined> {
+    try {
+      return await this.#bearer?.check(token)
+    } catch (error) {
+      this.#log.warning('token-unchecked', { user, reason: describe(error) })
+      throw error
     }
   }
 

@@ -47,15 +47,19 @@ export async function readPassword({
 
 /** The first line of a file that holds a secret. @throws MailError (78) */
 export async function readSecret(file: string): Promise<string> {
-  let text: string
-  try {
-    text = await readFile(file, 'utf8')
-  } catch (error) {
-    throw new MailError(`cannot read ${file} (${errorCode(error)})`, { exit: exits.config })
-  }
+  const text = await readConfigured(file)
   const [secret = ''] = text.split(/\r?\n/, 1)
   if (secret === '') throw new MailError(`${file} is empty`, { exit: exits.config })
   return secret
+}
+
+/** A file that the configuration names. @throws MailError (78) */
+export async function readConfigured(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    throw new MailError(`cannot read ${file} (${errorCode(error)})`, { exit: exits.config })
+  }
 }
 
 type OAuthSettings = NonNullable<Credentials['oauth2']>

@@ -5,7 +5,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { type Config, ConfigError, loadConfig } from '../config/load.js'
-import { unservedKeys } from '../config/unserved.js'
 import { describe, exits, MailError } from '../sys/error.js'
 import { gatheredStderr, Log, type LogOptions } from '../sys/log.js'
 import { inheritedSockets } from '../sys/sockets.js'
@@ -81,8 +80,6 @@ export class Daemon {
       ...options.log,
       observe: telemetry.observe,
     })
-    for (const key of unservedKeys(config))
-      log.warning('key-without-effect', { key, reason: 'this version does not serve it yet' })
     const parts = await Parts.open(config, log, needsTls(config, options.services))
     const daemon = new Daemon(options, parts, telemetry)
     try {

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { Aliases } from '../auth/aliases.js'
+import { BearerTokens } from '../auth/bearer.js'
 import { Logins } from '../auth/login.js'
 import { Users } from '../auth/users.js'
 import type { TlsVersion } from '../config/listeners.js'
@@ -10,6 +11,7 @@ import type { QuotaLimits } from '../mailbox/quota.js'
 import { describe, errorCode, exits, MailError } from '../sys/error.js'
 import type { Log } from '../sys/log.js'
 import { Identity } from '../wire/tls.js'
+import { readConfigured, readSecret } from './credentials.js'
 
 /** Who is here, who may come in. */
 interface People {
@@ -147,7 +149,8 @@ async function readCertificate({ tls, hostname }: Config): Promise<Certificate> 
 const peopleGrace = 60_000
 
 function samePeople(a: Config, b: Config): boolean {
-  return isDeepStrictEqual([a.users, a.domains, a.login.penalty], [b.users, b.domains, b.login.penalty])
+  const makesPeople = ({ users, domains, login }: Config) => [users, domains, login.penalty, login.oauth2]
+  return isDeepStrictEqual(makesPeople(a), makesPeople(b))
 }
 
 async function openPeople(config: Config, log: Log): Promise<People> {
@@ -155,5 +158,22 @@ async function openPeople(config: Config, log: Log): Promise<People> {
   const { file, home, aliases: aliasesFile } = config.users
   const users = await Users.open({ file, home, domain: domains[0] as string, log })
   const aliases = await Aliases.open({ file: aliasesFile, users, domains, log })
-  return { users, aliases, logins: new Logins({ users, log, penalty: config.login.penalty }) }
+  const bearer = await openTokens(config)
+  return { users, aliases, logins: new Logins({ users, log, penalty: config.login.penalty, bearer }) }
+}
+
+async function openTokens({ login }: Config): Promise<BearerTokens | undefined> {
+  const { oauth2 } = login
+  if (!oauth2) return undefined
+  const { introspection_url: introspectionUrl, userinfo_url: userinfoUrl, scope } = oauth2
+  const secret = oauth2.client_secret_file
+  return new BearerTokens({
+    introspectionUrl,
+    userinfoUrl,
+    scope,
+    claim: oauth2.claim ?? (userinfoUrl === undefined ? 'username' : 'email'),
+    clientId: oauth2.client_id,
+    clientSecret: secret === undefined ? undefined : await readSecret(secret),
+    ca: oauth2.ca === undefined ? undefined : await readConfigured(oauth2.ca),
+  })
 }

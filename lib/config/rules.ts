@@ -9,6 +9,7 @@ import type { Problem } from './types.js'
 export function brokenRules(config: Config): Problem[] {
   return [
     ...domainRules(config),
+    ...loginRules(config),
     ...listenerRules(config),
     ...openRelays(config),
     ...headerCheckRules(config),
@@ -19,6 +20,21 @@ export function brokenRules(config: Config): Problem[] {
 
 function* domainRules({ domains }: Config): Generator<Problem> {
   if (domains.length === 0) yield { path: ['domains'], message: 'must name at least one domain' }
+}
+
+function* loginRules({ login }: Config): Generator<Problem> {
+  const { oauth2 } = login
+  const needs = login.mechanisms.find(name => name === 'XOAUTH2' || name === 'OAUTHBEARER')
+  if (needs !== undefined && !oauth2)
+    yield { path: ['login', 'mechanisms'], message: `names ${needs}, which needs the table [login.oauth2]` }
+  if (!oauth2) return
+  if ((oauth2.introspection_url === undefined) === (oauth2.userinfo_url === undefined))
+    yield {
+      path: ['login', 'oauth2'],
+      message: 'needs introspection_url or userinfo_url, and one of them only',
+    }
+  if (oauth2.client_secret_file !== undefined && oauth2.client_id === undefined)
+    yield { path: ['login', 'oauth2', 'client_secret_file'], message: 'stands without a client_id' }
 }
 
 function* listenerRules(config: Config): Generator<Problem> {

@@ -23,6 +23,7 @@ import {
   string,
   table,
   time,
+  url,
 } from './types.js'
 
 type Placed = ReturnType<typeof placed>
@@ -170,6 +171,18 @@ export function configSchema(directory: string) {
     login: section({
       penalty: optional(time, '2s'),
       mechanisms: optional(list(mechanism), ['PLAIN', 'LOGIN']),
+      /** Who issues the access tokens of XOAUTH2 and OAUTHBEARER. */
+      oauth2: optional(
+        table({
+          introspection_url: optional(url),
+          userinfo_url: optional(url),
+          client_id: optional(string),
+          client_secret_file: optional(path),
+          ca: optional(path),
+          claim: optional(string),
+          scope: optional(string),
+        }),
+      ),
     }),
     tls: section({
       certificate: optional(path, 'tls/mail.crt'),

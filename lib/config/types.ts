@@ -99,6 +99,16 @@ export const server = reading(text => {
   return address && 'host' in address && address.port > 0 ? address : undefined
 }, 'must be a host with its port, such as "smtp.gmail.com:465"')
 
+/** An address of the web that secrets are sent to: in the clear only to this machine. */
+export const url = v.pipe(
+  text,
+  v.regex(
+    /^(https:\/\/|http:\/\/(localhost|127\.[\d.]+|\[::1\])[:/])[^\s]*$/,
+    'must be an address that begins with https://, or with http:// on this machine',
+  ),
+  v.check(text => URL.canParse(text), 'is no address'),
+)
+
 /** The types that depend on where the file stands. */
 export function placed(directory: string) {
   const path = v.pipe(

@@ -42,6 +42,7 @@ export interface ImapServiceOptions {
 export function imapBackend({ logins, mechanisms: names, quota, log }: ImapServiceOptions): ImapBackend {
   const verifier = (peer: ImapPeer): Verifier<ImapUser> => {
     const own = logins.verifier({ protocol: 'imap', ...peer })
+    const { bearer } = own
     const enter = (user: User): ImapUser => ({
       name: user.name,
       open: async () => {
@@ -58,6 +59,7 @@ export function imapBackend({ logins, mechanisms: names, quota, log }: ImapServi
       password: async (user, password) => enter(await own.password(user, password)),
       scram: async user => proven(await own.scram(user)),
       cram: async user => proven(await own.cram(user)),
+      bearer: bearer && (async (user, token) => enter(await bearer(user, token))),
     }
   }
   const nobody = { address: '', secure: true, session: '' }

@@ -1,6 +1,6 @@
 /**
  * The server's side of SASL (RFC 4422), whatever protocol carries it: PLAIN (RFC 4616), LOGIN, CRAM-MD5 (RFC 2195)
- * and SCRAM-SHA-256 (RFC 7677).
+ * SCRAM-SHA-256 (RFC 7677), OAUTHBEARER (RFC 7628) and XOAUTH2.
  *
  * The protocol does the framing: it turns a challenge into its own continuation line in base64, reads one line,
  * tells `*` (cancelled) and undecodable base64 from an answer, and hands the octets back.
@@ -35,6 +35,8 @@ export interface Verifier<Identity> {
   /** Keys are made up for a user who has none, and no proof fits them: that the user is not there must not show. */
   scram?(user: string): Promise<Attempt<ScramKeys, Identity>>
   cram?(user: string): Promise<Attempt<readonly ((challenge: Buffer) => Buffer)[], Identity>>
+  /** An access token (RFC 6750); without a user, whose it is says the token. */
+  bearer?: ((user: string | undefined, token: string) => Promise<Identity>) | undefined
 }
 
 /** An exchange that came to no login, by the client's fault or wish. */
@@ -65,6 +67,7 @@ export function mechanisms<Identity>(names: readonly string[], verifier: Verifie
     .filter(name => Object.hasOwn(table, name))
     .filter(name => name !== 'CRAM-MD5' || verifier.cram)
     .filter(name => name !== 'SCRAM-SHA-256' || verifier.scram)
+    .filter(name => (name !== 'XOAUTH2' && name !== 'OAUTHBEARER') || verifier.bearer)
 }
 
 /**
@@ -162,12 +165,53 @@ const scramSha256: Mechanism = async (initial, exchange, verifier) => {
   return identity
 }
 
-/** XOAUTH2 and OAUTHBEARER (RFC 7628) find their place here, with one more callback. */
+/** RFC 7628 §3.1: a header as of GS2 (RFC 5801 §4), then pairs; the host and port that it may name are not looked at. */
+const oauthBearer: Mechanism = async (initial, exchange, verifier) => {
+  const [, user, pairs = ''] =
+    /^[ny],(?:a=([^,]*))?,\x01((?:[A-Za-z]+=[^\x01]*\x01)*)\x01$/.exec(
+      text(initial ?? (await ask(exchange, ''))),
+    ) ?? []
+  const token = /(?:^|\x01)auth=Bearer +([A-Za-z0-9._~+/-]+=*)\x01/i.exec(pairs)?.[1]
+  if (token === undefined) throw new SaslError('malformed', 'this is no OAUTHBEARER message')
+  const name = user?.replaceAll('=2C', ',').replaceAll('=3D', '=')
+  return bearer(exchange, verifier, name, token, { status: 'invalid_token' })
+}
+
+/** Google's, which came before: https://developers.google.com/workspace/gmail/imap/xoauth2-protocol */
+const xoauth2: Mechanism = async (initial, exchange, verifier) => {
+  const message = text(initial ?? (await ask(exchange, '')))
+  const [, user, token] =
+    /^user=([^\x01]+)\x01auth=Bearer +([A-Za-z0-9._~+/-]+=*)\x01\x01$/i.exec(message) ?? []
+  if (user === undefined || token === undefined)
+    throw new SaslError('malformed', 'this is no XOAUTH2 message')
+  return bearer(exchange, verifier, user, token, { status: '400', schemes: 'Bearer' })
+}
+
+/** What is wrong is told in JSON as one more challenge; what the client answers to that says nothing (RFC 7628 §3.2.3). */
+async function bearer<Identity>(
+  exchange: Exchange,
+  verifier: Verifier<Identity>,
+  user: string | undefined,
+  token: string,
+  wrong: object,
+): Promise<Identity> {
+  if (!verifier.bearer) throw new SaslError('malformed', 'tokens are not taken here')
+  try {
+    return await verifier.bearer(user === '' ? undefined : user, token)
+  } catch (error) {
+    const isRefusal = error instanceof MailError && error.exit === exits.notAllowed
+    if (isRefusal) await exchange(Buffer.from(JSON.stringify(wrong)))
+    throw error
+  }
+}
+
 const table: Readonly<Record<string, Mechanism>> = {
   PLAIN: plain,
   LOGIN: login,
   'CRAM-MD5': cramMd5,
   'SCRAM-SHA-256': scramSha256,
+  OAUTHBEARER: oauthBearer,
+  XOAUTH2: xoauth2,
 }
 
 /** To act for somebody else is not possible here: only who is asked for by their own name is let in. */
