@@ -3,6 +3,7 @@ import { serveImap } from '../imap/server.js'
 import { keepMailboxes } from '../mailbox/memory.js'
 import { imapBackend } from '../serve/imap.js'
 import { daemonCommand } from './daemon.js'
+import { imapScripts, listenerFor } from './imap-scripts.js'
 import type { Service } from './service.js'
 import { version } from './version.js'
 
@@ -10,8 +11,9 @@ export const imapService: Service<'imapd'> = {
   name: 'imapd',
   start: parts => ({
     busy: '* BYE [LIMIT] There are too many connections; try again later.\r\n',
-    serve: (connection, log, door) => {
+    serve: async (connection, log, door) => {
       const { config, logins } = parts
+      const scripts = await imapScripts(config, parts.log)
       return serveImap(
         connection,
         {
@@ -19,6 +21,7 @@ export const imapService: Service<'imapd'> = {
             logins,
             mechanisms: config.login.mechanisms,
             quota: parts.quota,
+            events: user => listenerFor(scripts, user),
             log: parts.log,
           }),
           hostname: config.hostname,

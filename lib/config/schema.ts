@@ -154,6 +154,17 @@ function fetchAccount(place: Placed) {
   })
 }
 
+/** A script that runs for what a client does with the messages of some mailboxes (RFC 6785). */
+function imapScript({ path }: Placed) {
+  return {
+    mailbox: string,
+    from: optional(string),
+    causes: optional(list(oneOf('APPEND', 'COPY', 'FLAG')), ['APPEND', 'COPY', 'FLAG']),
+    before: optional(path),
+    after: optional(path),
+  }
+}
+
 /** The whole file. @param directory what relative paths are relative to */
 export function configSchema(directory: string) {
   const place = placed(directory)
@@ -238,6 +249,8 @@ export function configSchema(directory: string) {
       extensions: optional(list(string)),
       /** Limits and settings of extensions, by the names of mail-sieve(1). */
       settings: optional(named(string), {}),
+      /** Scripts that run when a client appends, copies or marks mail. */
+      imap: optional(list(table(imapScript(place))), []),
     }),
     queue: section({
       directory: optional(path, '/var/lib/postern/queue'),

@@ -1,11 +1,10 @@
 /** Runs a user's scripts over a message that is being delivered. What comes of it is performed by perform.ts. */
 import type { Outcome } from '../sieve/action.js'
-import type { Context, ProgramCall, ProgramResult, TraceEvent } from '../sieve/context.js'
+import type { Context, TraceEvent } from '../sieve/context.js'
 import { runScriptsAsync } from '../sieve/execute.js'
 import { ListFiles } from '../sieve/list-files.js'
 import { parseMailPath } from '../sieve/mailbox-address.js'
 import type { Version } from '../sieve/message.js'
-import { readSource } from '../sieve/scripts.js'
 import type { Settings } from '../sieve/settings.js'
 import type { Log } from '../sys/log.js'
 import type { LocalRecipient, Written } from './deliver.js'
@@ -13,7 +12,7 @@ import { type Claim, Memory } from './memory.js'
 import { prepare } from './perform.js'
 import type { OutgoingDraft, Plan } from './plan.js'
 import type { Filtering } from './rules.js'
-import { ScriptMaildir } from './script-maildir.js'
+import { siteContext } from './script-context.js'
 import { type ScriptPlaces, Scripts } from './scripts.js'
 import { openMessage } from './stored-message.js'
 
@@ -125,13 +124,11 @@ export class Filters implements Filtering {
   }
 
   #context(recipient: LocalRecipient, { envelope }: Written, message: Version): Context {
-    const { settings, global, programs, environment, clock } = this.options
     const { name = '', address, home, maildir, original, notify } = recipient
-    const folders = new ScriptMaildir(maildir)
-    const now = clock()
-    const lists = this.#lists
     const { login, ret, envid, client } = envelope
+    const { environment } = this.options
     return {
+      ...siteContext(this.options, this.#lists, { name, home, maildir }),
       envelope: {
         from: envelope.sender ?? returnPath(message),
         to: address ?? name,
@@ -141,28 +138,9 @@ export class Filters implements Filtering {
         ...(ret !== undefined && { ret }),
         ...(envid !== undefined && { envid }),
       },
-      settings,
-      now,
-      zone: -new Date(now).getTimezoneOffset(),
-      user: name,
-      environment: client === undefined ? environment : new Map([...environment, ['remote-ip', client]]),
-      include: (location, script) => {
-        const folder = location === 'global' ? global : `${home}/sieve`
-        return folder === undefined ? undefined : readSource(folder, script)
-      },
-      mailboxExists: mailbox => folders.has(mailbox),
-      specialUseExists: (mailbox, use) => folders.hasUse(mailbox, use),
-      listExists: list => lists?.has(list) ?? false,
-      listHolds: (list, value) => lists?.holds(list, value) ?? false,
-      listMembers: list => lists?.members(list) ?? [],
-      ...(programs !== undefined && { program: call => runLater(programs, call) }),
+      ...(client !== undefined && { environment: new Map([...environment, ['remote-ip', client]]) }),
     }
   }
-}
-
-async function runLater(folder: string, call: ProgramCall): Promise<ProgramResult> {
-  const { runProgram } = await import('./programs.js')
-  return runProgram(folder, call)
 }
 
 /** Who sent it, where the caller does not say: what an earlier delivery has written down. */

@@ -222,6 +222,6 @@ class Performer {
 }
 
 /** What leaves here has no final path yet. */
-function withoutReturnPath(data: Buffer): Buffer {
+export function withoutReturnPath(data: Buffer): Buffer {
   return Buffer.concat([...new Head(data).rewrite('', field => field.key === 'return-path')])
 }

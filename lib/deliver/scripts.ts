@@ -39,6 +39,11 @@ export class Scripts {
     return [...site(before), ...(own ? [own] : []), ...site(after)]
   }
 
+  /** The script in a file; undefined where there is none. */
+  at(path: string): Script | undefined {
+    return this.#read(path)
+  }
+
   /** A script of the site that is missing is a mistake, but nobody's mail waits for it. */
   #site(path: string): Script[] {
     try {

@@ -16,6 +16,7 @@ import type { Transfer } from '../mailbox/transfer.js'
 import type { View } from '../mailbox/view.js'
 import { Flag } from '../message/flags.js'
 import type { SearchKey, SortKey, ThreadAlgorithm } from '../message/query.js'
+import type { Events } from './imap-events.js'
 import { answering } from './imap-refusal.js'
 
 /** Opens a mailbox to copy to. @throws ImapError NO [TRYCREATE] */
@@ -25,9 +26,11 @@ export class SelectedMailbox implements ImapMailbox {
   readonly #mailbox: Mailbox
   readonly #view: View
   readonly #openTarget: OpenTarget
+  readonly #events: Events
   #keywords: readonly string[]
 
-  constructor(mailbox: Mailbox, view: View, openTarget: OpenTarget) {
+  constructor(mailbox: Mailbox, view: View, openTarget: OpenTarget, events: Events) {
+    this.#events = events
     this.#mailbox = mailbox
     this.#view = view
     this.#openTarget = openTarget
@@ -126,8 +129,9 @@ export class SelectedMailbox implements ImapMailbox {
 
   async store(uids: readonly number[], { mode, flags, unchangedSince }: StoreChange): Promise<StoreResult> {
     const since = unchangedSince === undefined ? {} : { unchangedSince }
+    const work = () => this.#mailbox.store(uids, { mode, flags }, { by: this.#view, ...since })
     const { changed, modified, gone } = await this.#alive(() =>
-      this.#mailbox.store(uids, { mode, flags }, { by: this.#view, ...since }),
+      this.#events.marking(this.#mailbox, uids, work),
     )
     return { changed, modified, expunged: gone }
   }
@@ -144,6 +148,7 @@ export class SelectedMailbox implements ImapMailbox {
     const target = await this.#openTarget(to)
     try {
       const { validity, sources, targets } = await answering(() => this.#alive(() => work(target)))
+      await this.#events.arrived(target, targets, this.#mailbox.name)
       return { uidValidity: validity, from: sources, to: targets }
     } finally {
       target.close()

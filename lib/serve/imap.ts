@@ -25,6 +25,7 @@ import type { Appending } from '../mailbox/transfer.js'
 import type { Delivery } from '../maildir/maildir.js'
 import type { Log } from '../sys/log.js'
 import { type Attempt, mechanisms, type Verifier } from '../wire/sasl.js'
+import { type EventListener, Events } from './imap-events.js'
 import { SelectedMailbox } from './imap-mailbox.js'
 import { readMetadata, writeMetadata } from './imap-metadata.js'
 import { answering } from './imap-refusal.js'
@@ -35,11 +36,19 @@ export interface ImapServiceOptions {
   readonly mechanisms: readonly string[]
   /** How much mail a user may have of whom the users file says nothing else. */
   readonly quota?: QuotaLimits
+  /** Makes who is told of what a user's clients do with messages. */
+  readonly events?: ((user: User) => EventListener | undefined) | undefined
   readonly log: Log
 }
 
 /** Makes the backend of one session. */
-export function imapBackend({ logins, mechanisms: names, quota, log }: ImapServiceOptions): ImapBackend {
+export function imapBackend({
+  logins,
+  mechanisms: names,
+  quota,
+  events,
+  log,
+}: ImapServiceOptions): ImapBackend {
   const verifier = (peer: ImapPeer): Verifier<ImapUser> => {
     const own = logins.verifier({ protocol: 'imap', ...peer })
     const { bearer } = own
@@ -47,7 +56,8 @@ export function imapBackend({ logins, mechanisms: names, quota, log }: ImapServi
       name: user.name,
       open: async () => {
         const limits = limitsOf(user.extra.get('userdb_quota_rule'), quota ?? {})
-        return new StoredAccount(await Account.open(`${user.home}/Maildir`, { quota: limits, log }))
+        const account = await Account.open(`${user.home}/Maildir`, { quota: limits, log })
+        return new StoredAccount(account, new Events(account, events?.(user)))
       },
     })
     const proven = <K>(attempt: Attempt<K, User>): Attempt<K, ImapUser> => ({
@@ -79,9 +89,11 @@ async function openTarget(account: Account, name: string): Promise<Mailbox> {
 
 class StoredAccount implements ImapAccount {
   readonly #account: Account
+  readonly #events: Events
 
-  constructor(account: Account) {
+  constructor(account: Account, events: Events) {
     this.#account = account
+    this.#events = events
   }
 
   async folders(): Promise<readonly ImapFolder[]> {
@@ -164,7 +176,7 @@ class StoredAccount implements ImapAccount {
     const mailbox = await answering(() => this.#account.open(name))
     try {
       const view = await mailbox.select({ readOnly })
-      return new SelectedMailbox(mailbox, view, target => openTarget(this.#account, target))
+      return new SelectedMailbox(mailbox, view, target => openTarget(this.#account, target), this.#events)
     } catch (error) {
       mailbox.close()
       throw error
@@ -172,7 +184,7 @@ class StoredAccount implements ImapAccount {
   }
 
   async append(name: string, { instead }: AppendTarget = {}): Promise<ImapAppend> {
-    return new StoredAppend(await openTarget(this.#account, name), instead)
+    return new StoredAppend(await openTarget(this.#account, name), instead, this.#events)
   }
 
   async quota(): Promise<ImapQuota | undefined> {
@@ -190,11 +202,13 @@ class StoredAppend implements ImapAppend {
   readonly #mailbox: Mailbox
   readonly #instead: number | undefined
   readonly #messages: Appending[] = []
+  readonly #events: Events
   #current: Delivery | undefined
 
-  constructor(mailbox: Mailbox, instead: number | undefined) {
+  constructor(mailbox: Mailbox, instead: number | undefined, events: Events) {
     this.#mailbox = mailbox
     this.#instead = instead
+    this.#events = events
   }
 
   async begin({ flags, date, size }: AppendOptions): Promise<void> {
@@ -213,6 +227,7 @@ class StoredAppend implements ImapAppend {
   async commit(): Promise<{ uidValidity: number; uids: readonly number[] }> {
     const uids = await answering(() => this.#mailbox.append(this.#messages, this.#instead))
     const { uidValidity } = this.#mailbox
+    await this.#events.arrived(this.#mailbox, uids)
     this.#mailbox.close()
     return { uidValidity, uids }
   }

@@ -70,8 +70,13 @@ function attempt(
 function runOne(run: Run, script: Script): void {
   run.frame = { script, variables: new Map(), matches: [], path: [script.name] }
   run.part = undefined
+  const wrong = run.context.imap && forNewMail.find(extension => script.extensions.has(extension))
+  if (wrong) run.fail(`"${wrong}" has no place in a script that runs for what a client does`)
   run.execute(script.steps)
 }
+
+/** What answers the sender of new mail (RFC 6785 §3.11). */
+const forNewMail = ['reject', 'ereject', 'vacation']
 
 function failed(
   run: Run,

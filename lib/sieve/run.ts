@@ -139,6 +139,9 @@ export class Run {
 
   /** Takes an action. @returns undefined, so that a command may return it @throws ScriptError when it cannot be taken */
   take(action: Action): undefined {
+    // An included script may try (RFC 6785 §3.11).
+    if (this.context.imap && (action.type === 'reject' || action.type === 'vacation'))
+      this.fail(`${action.type} has no place in a script that runs for what a client does`)
     const problem = this.result.add(action)
     if (problem !== undefined) this.fail(problem)
     return undefined

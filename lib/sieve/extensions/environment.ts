@@ -25,19 +25,19 @@ function item(run: Run, name: string): string | undefined {
   }
 }
 
-/** RFC 6785 §4.1; only where an IMAP event is what the script runs for. */
+/** RFC 6785 §4.2 to §4.5; empty at delivery. */
 function imapItem({ context: { imap } }: Run, name: string): string | undefined {
-  switch (imap && name) {
+  switch (name) {
     case 'imap.user':
-      return imap?.user
+      return imap?.user ?? ''
     case 'imap.email':
-      return imap?.email
+      return imap?.email ?? ''
     case 'imap.cause':
-      return imap?.cause
+      return imap?.cause ?? ''
     case 'imap.mailbox':
-      return imap?.mailbox
+      return imap?.mailbox ?? ''
     case 'imap.changedflags':
-      return imap?.changedFlags.join(' ')
+      return imap?.changedFlags.join(' ') ?? ''
     default:
       return undefined
   }

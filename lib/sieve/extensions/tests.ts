@@ -125,11 +125,14 @@ export const envelope: TestDefinition = {
     }
     const values = compileEnvelope(call, scope)
     const { match } = compileMatch(call, scope, call.texts('key list'))
-    return run =>
-      match(
+    return run => {
+      // RFC 6785 §4.6.
+      if (run.context.imap) run.fail('there is no envelope: the script runs for a change by a client')
+      return match(
         run,
         parts.values(run).flatMap(name => values(run, name.toLowerCase())),
       )
+    }
   },
 }
 
