@@ -11,14 +11,14 @@ export interface Name {
  * Reads a login name or a local address. Both parts are compared without case; a name without a domain gets `domain`.
  *
  * @returns undefined for what can be nobody's name, above all for what could leave its directory as part of a path:
- *   a slash, dots alone or two in a row, control characters, white space, a colon (which ends the field in the file)
+ *   a slash, dots alone or two in a row, a second one at the end, control characters, white space, a colon (which ends the field in the file)
  */
 export function parseName(text: string, domain: string): Name | undefined {
   const at = text.lastIndexOf('@')
   const local = fold(at < 0 ? text : text.slice(0, at))
   const host = foldDomain(at < 0 ? domain : text.slice(at + 1))
   // Without any domain, as in a passwd-file on its own, a bare name is a whole one.
-  const isHost = isSafe(host, 255) || (at < 0 && domain === '')
+  const isHost = (isSafe(host, 255) && !host.endsWith('.')) || (at < 0 && domain === '')
   return isSafe(local, 64) && isHost ? { local, domain: host } : undefined
 }
 

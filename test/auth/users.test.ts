@@ -194,6 +194,7 @@ test('whatever is typed, a home stays where it belongs', () => {
 })
 
 test('parseName() compares domains in ASCII', () => {
+  assert.equal(parseName('info@example.org..', ''), undefined)
   assert.deepEqual(parseName('info@메일.한국', ''), { local: 'info', domain: 'xn--h32bq4v.xn--3e0b707e' })
 })
 
