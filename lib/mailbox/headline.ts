@@ -1,11 +1,7 @@
 /**
- * What sorting and threading ask of a header, found once and kept in the cache: the texts that messages are ordered
- * by, the date, and who answers whom. As octets, numbers little-endian:
+ * What sorting and threading ask of a header: the texts that messages are ordered by, the date, and who answers whom.
  *
- *     flags (1), sent date (8), Message-ID (8), count of references (1), references (8 each),
- *     six texts: length in octets (2), UTF-8
- *
- * Message-IDs are kept as 64-bit hashes: nothing is asked of them but whether two are the same. Who wants his message
+ * Of Message-IDs there are 64-bit hashes: nothing is asked of them but whether two are the same. Who wants his message
  * in a thread need not find two with the same hash: he can name any Message-ID he likes.
  */
 import { parseGroups } from '../message/address.js'
@@ -41,7 +37,6 @@ const longestText = 1_000
 const longestField = 64 * 1024
 /** Of a long list of references the first and the last count, as in what other programs cut (RFC 5537 §3.4.4). */
 const mostReferences = 100
-const replyFlag = 1
 const noId: IdHash = [0, 0]
 
 export function makeHeadline(header: HeaderBlock): Headline {
@@ -113,49 +108,4 @@ function hashOf(id: string | undefined): IdHash {
   high = Math.imul(high ^ (high >>> 16), 0x85ebca6b) ^ Math.imul(low ^ (low >>> 13), 0xc2b2ae35)
   // 0, 0 means that there is none.
   return low === 0 && high === 0 ? [1, 0] : [low >>> 0, high >>> 0]
-}
-
-export function encodeHeadline({ texts, sent, isReply, id, references }: Headline): Buffer {
-  const octets = Buffer.allocUnsafe(18 + references.length * 8 + texts.length * (2 + longestText * 3))
-  octets[0] = isReply ? replyFlag : 0
-  octets.writeDoubleLE(sent, 1)
-  octets.writeUInt32LE(id[0], 9)
-  octets.writeUInt32LE(id[1], 13)
-  octets[17] = references.length
-  let at = 18
-  for (const [low, high] of references) {
-    octets.writeUInt32LE(low, at)
-    octets.writeUInt32LE(high, at + 4)
-    at += 8
-  }
-  for (const text of texts) {
-    const length = octets.write(text, at + 2, 'utf8')
-    octets.writeUInt16LE(length, at)
-    at += 2 + length
-  }
-  return Buffer.from(octets.subarray(0, at))
-}
-
-/** @returns undefined for octets that are no headline */
-export function decodeHeadline(octets: Buffer): Headline | undefined {
-  const references: IdHash[] = []
-  let at = 18 + (octets[17] ?? 0) * 8
-  if (octets.length < at) return undefined
-  for (let from = 18; from < at; from += 8)
-    references.push([octets.readUInt32LE(from), octets.readUInt32LE(from + 4)])
-  const texts: string[] = []
-  for (let i = 0; i < headlineTexts.length; i++) {
-    if (at + 2 > octets.length) return undefined
-    const end = at + 2 + octets.readUInt16LE(at)
-    if (end > octets.length) return undefined
-    texts.push(octets.toString('utf8', at + 2, end))
-    at = end
-  }
-  return {
-    texts,
-    sent: octets.readDoubleLE(1),
-    isReply: (octets[0]! & replyFlag) !== 0,
-    id: [octets.readUInt32LE(9), octets.readUInt32LE(13)],
-    references,
-  }
 }

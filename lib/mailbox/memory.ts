@@ -1,5 +1,6 @@
 /** The mailboxes that this process has in memory: all sessions share what is known of one. */
 import { describe } from '../sys/error.js'
+import { keepColumns } from './kept.js'
 import { State } from './state.js'
 
 /** How long a mailbox stays in memory after its last session, in milliseconds. */
@@ -48,6 +49,7 @@ async function keep(state: State): Promise<void> {
   const isAlive = (uid: number) => state.table.find(uid) >= 0
   if (state.cache.wantsRewrite(isAlive)) await state.cache.rewrite(isAlive)
   await state.texts.clean()
+  await keepColumns(state)
   if (!state.journal.hasRecords && state.learned === 0) return
   try {
     await state.locked(() => {

@@ -37,15 +37,15 @@ class Links {
   add(position: number): void {
     const { columns, rows } = this.#messages
     const row = rows[position]!
-    const named = columns.ids[row]!
+    const named = columns.rows.ids[row]!
     // Of several messages with one Message-ID the first has it, and the others one that nobody names.
     const node = named !== none && this.#positions[named] === 0 ? named : ++this.#lastNode
     this.#positions[node] = position + 1
     this.#nodes[position] = node
     const forest = this.#forest
-    const start = columns.referenceStarts[row]!
+    const start = columns.rows.referenceStarts[row]!
     let previous = none
-    for (let at = start; at < start + columns.referenceCounts[row]!; at++) {
+    for (let at = start; at < start + columns.rows.referenceCounts[row]!; at++) {
       const reference = columns.references[at]!
       if (previous !== none && forest.parents[reference] === none) forest.link(reference, previous)
       previous = reference

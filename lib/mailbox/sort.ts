@@ -5,7 +5,8 @@
  */
 import type { SearchKey, SortKey } from '../message/query.js'
 import { Pacer } from '../sys/pacer.js'
-import { type Columns, columnsOf, type Progress } from './columns.js'
+import type { Columns, Progress } from './columns.js'
+import { columnsOf, settle } from './kept.js'
 import { dateOf, sizeOf } from './message.js'
 import { search } from './search.js'
 import type { State } from './state.js'
@@ -41,7 +42,7 @@ export async function sortUids(
   view: View,
   progress?: Progress,
 ): Promise<number[]> {
-  const columns = columnsOf(state, view.uids)
+  const columns = await columnsOf(state, view.uids)
   const pacer = new Pacer()
   let rows = columns.rowsOf(uids)
   if (order.some(({ field }) => field !== 'arrival' && field !== 'size'))
@@ -52,9 +53,10 @@ export async function sortUids(
     const values = await valuesOf(state, columns, rows, field, pacer)
     permutation = await ordered(permutation, values, reverse, pacer)
   }
+  settle(state, columns)
   const sorted: number[] = []
   for (const position of permutation) {
-    const uid = columns.uids[rows[position]!]!
+    const uid = columns.rows.uids[rows[position]!]!
     if (state.table.find(uid) >= 0) sorted.push(uid)
     if (pacer.isDue) await pacer.rest()
   }
@@ -71,14 +73,14 @@ async function valuesOf(
 ): Promise<Float64Array> {
   switch (field) {
     case 'arrival':
-      return numbersOf(rows, row => arrivalOf(state, columns.uids[row]!), pacer)
+      return numbersOf(rows, row => arrivalOf(state, columns.rows.uids[row]!), pacer)
     case 'size':
-      return numbersOf(rows, row => sizeOf(state, columns.uids[row]!) ?? 0, pacer)
+      return numbersOf(rows, row => sizeOf(state, columns.rows.uids[row]!) ?? 0, pacer)
     case 'date':
       return sentDates(state, columns, rows, pacer)
     default: {
       const ranks = await columns.ranksOf(field, pacer)
-      const texts = columns.textsOf(field)
+      const texts = columns.rows.texts[field]
       const values = new Float64Array(rows.length)
       for (let i = 0; i < rows.length; i++) values[i] = ranks[texts[rows[i]!]!]!
       return values
@@ -96,8 +98,8 @@ export function sentDates(
   return numbersOf(
     rows,
     row => {
-      const sent = columns.sent[row]!
-      return Number.isNaN(sent) ? arrivalOf(state, columns.uids[row]!) : sent
+      const sent = columns.rows.sent[row]!
+      return Number.isNaN(sent) ? arrivalOf(state, columns.rows.uids[row]!) : sent
     },
     pacer,
   )

@@ -44,7 +44,7 @@ export function mergeSubjects(messages: Threaded, parents: Parents): Parents {
 function rootsOf({ columns, rows, byDate }: Threaded, { above, dummies }: Parents): Root[] {
   const roots: Root[] = []
   const isSeen = new Uint8Array(dummies)
-  const subjects = columns.textsOf('subject')
+  const subjects = columns.rows.texts.subject
   for (const position of byDate) {
     const parent = above[position]!
     if (parent >= 0 && parent < rows.length) continue
@@ -56,7 +56,7 @@ function rootsOf({ columns, rows, byDate }: Threaded, { above, dummies }: Parent
       at: isDummy ? parent : position,
       isDummy,
       subject: subjects[row]!,
-      isReply: columns.replies[row] === 1,
+      isReply: columns.rows.replies[row] === 1,
     })
   }
   return roots

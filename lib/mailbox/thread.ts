@@ -8,7 +8,8 @@
  */
 import type { SearchKey, ThreadAlgorithm } from '../message/query.js'
 import { Pacer } from '../sys/pacer.js'
-import { type Columns, columnsOf, type Progress } from './columns.js'
+import type { Columns, Progress } from './columns.js'
+import { columnsOf, settle } from './kept.js'
 import { linkReferences } from './references.js'
 import { search } from './search.js'
 import { ordered, sentDates } from './sort.js'
@@ -54,10 +55,11 @@ export async function thread(
   progress?: Progress,
 ): Promise<Threads> {
   const uids = key.kind === 'all' ? view.uids : await search(state, key, view, now, progress)
-  const columns = columnsOf(state, view.uids)
+  const columns = await columnsOf(state, view.uids)
   const pacer = new Pacer()
   const filled = await columns.fill(state, columns.rowsOf(uids), pacer, progress)
-  const rows = filled.filter(row => state.table.find(columns.uids[row]!) >= 0)
+  settle(state, columns)
+  const rows = filled.filter(row => state.table.find(columns.rows.uids[row]!) >= 0)
   const dates = await sentDates(state, columns, rows, pacer)
   const positions = new Uint32Array(rows.length)
   for (let i = 0; i < rows.length; i++) positions[i] = i
@@ -77,7 +79,7 @@ async function parentsOf(messages: Threaded, algorithm: ThreadAlgorithm, pacer: 
 /** The first message of each subject, and all others below it. */
 function bySubject({ columns, rows, byDate }: Threaded): Parents {
   const above = new Int32Array(rows.length).fill(-1)
-  const subjects = columns.textsOf('subject')
+  const subjects = columns.rows.texts.subject
   const firsts = new Map<number, number>()
   for (const position of byDate) {
     const subject = subjects[rows[position]!]!
@@ -154,7 +156,7 @@ async function inOrder(
     for (let at = root; at !== -1; ) {
       const parent = at < rows.length ? above[at]! : -1
       places[at] = count
-      result.uids[count] = at < rows.length ? columns.uids[rows[at]!]! : 0
+      result.uids[count] = at < rows.length ? columns.rows.uids[rows[at]!]! : 0
       result.parents[count++] = parent < 0 ? -1 : places[parent]!
       at = after(at, root)
       if (pacer.isDue) await pacer.rest()

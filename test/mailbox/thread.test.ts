@@ -222,9 +222,9 @@ function columnsOf(messages: readonly { id: number; references: readonly number[
   const number = (id: number) => (id === 0 ? 0 : columns.numbers.add([id, 7]))
   const references: number[] = []
   for (const [row, message] of messages.entries()) {
-    columns.ids[row] = number(message.id)
-    columns.referenceStarts[row] = references.length
-    columns.referenceCounts[row] = message.references.length
+    columns.rows.ids[row] = number(message.id)
+    columns.rows.referenceStarts[row] = references.length
+    columns.rows.referenceCounts[row] = message.references.length
     references.push(...message.references.map(number))
   }
   columns.references = Uint32Array.from(references)
