@@ -10,6 +10,9 @@ interface Job {
   readonly reject: (error: Error) => void
 }
 
+/** How long a thread waits for work before it ends, in milliseconds: a password's check leaves 50 MiB with it. */
+const patience = 15_000
+
 type Reply = { readonly output: unknown } | { readonly error: string }
 
 /**
@@ -20,13 +23,25 @@ export class Threads<Input, Output> {
   readonly #entry: URL
   readonly #size: number
   readonly #idle: Worker[] = []
+  readonly #patience: number
+  #timer: NodeJS.Timeout | undefined
   readonly #jobs = new Map<Worker, Job>()
   readonly #waiting: Job[] = []
 
-  /** @param name the folder of lib/ whose worker.ts runs @param size how many threads at most */
-  constructor(name: string, size = 1) {
+  /**
+   * @param name the folder of lib/ whose worker.ts runs
+   * @param size how many threads at most
+   * @param wait how long a thread lives without work, in milliseconds
+   */
+  constructor(name: string, size = 1, wait = patience) {
     this.#entry = entryOf(name)
     this.#size = size
+    this.#patience = wait
+  }
+
+  /** How many threads there are now. */
+  get count(): number {
+    return this.#idle.length + this.#jobs.size
   }
 
   /** Runs the function on a thread. @throws MailError with the message of what the function threw */
@@ -39,6 +54,7 @@ export class Threads<Input, Output> {
 
   /** Ends the threads; work under way is refused. */
   async close(): Promise<void> {
+    clearTimeout(this.#timer)
     const workers = [...this.#idle, ...this.#jobs.keys()]
     this.#idle.length = 0
     await Promise.all(workers.map(worker => worker.terminate()))
@@ -54,6 +70,10 @@ export class Threads<Input, Output> {
     worker.postMessage(job.input)
   }
 
+  #endIdle(): void {
+    for (const worker of this.#idle.splice(0)) void worker.terminate()
+  }
+
   #start(): Worker {
     const worker = new Worker(this.#entry)
     worker.on('message', (reply: Reply) => {
@@ -61,6 +81,8 @@ export class Threads<Input, Output> {
       this.#jobs.delete(worker)
       worker.unref()
       this.#idle.push(worker)
+      clearTimeout(this.#timer)
+      this.#timer = setTimeout(() => this.#endIdle(), this.#patience).unref()
       if ('error' in reply) job?.reject(new MailError(reply.error))
       else job?.resolve(reply.output as never)
       this.#next()
