@@ -31,7 +31,9 @@ export class PopGate {
   /** Commands that were sent and not answered yet; the greeting is an answer to none. */
   readonly #asked: string[] = ['']
   #pending = Buffer.alloc(0)
+  /** Whether a login by AUTH is under way, and whether the server waits for its next line. */
   #sasl = false
+  #challenged = false
   #closed = false
 
   /** Takes octets that a client wants to send. @returns those that may be @throws GateError, and then always */
@@ -62,7 +64,10 @@ export class PopGate {
   #line(text: string): void {
     if (/[\0\r\n]/.test(text)) throw new GateError('a line with NUL or CR in it')
     if (this.#sasl) {
-      if (text !== '*' && !base64.test(text)) throw new GateError('something else in the middle of a login')
+      // Ahead of the server's question it could be taken for a command.
+      if (!this.#challenged || (text !== '*' && !base64.test(text)))
+        throw new GateError('something else in the middle of a login')
+      this.#challenged = false
       return
     }
     this.#sasl = judgePop(text) === 'AUTH'
@@ -71,7 +76,8 @@ export class PopGate {
 
   /** Tells the gate the first line of an answer. @returns nothing: what may go out goes out at once */
   answered(line: string): Buffer {
-    if (this.#sasl && line.startsWith('+') && !/^\+OK/i.test(line)) return Buffer.alloc(0)
+    this.#challenged = this.#sasl && line.startsWith('+') && !/^\+OK/i.test(line)
+    if (this.#challenged) return Buffer.alloc(0)
     const asked = this.#asked.shift() ?? ''
     if (/^AUTH\b/i.test(asked)) this.#sasl = false
     this.#text = /^\+OK/i.test(line) && hasText(asked)
