@@ -74,6 +74,17 @@ export interface ImapAccount {
   metadata(mailbox: string | undefined): Promise<Metadata>
   /** Changes entries, all or none; undefined removes one. */
   setMetadata(mailbox: string | undefined, changes: ReadonlyMap<string, Buffer | undefined>): Promise<void>
+  /** All that is noted, by the name of the mailbox, of the server under the empty name; the same object while nothing changes. */
+  allMetadata(): Promise<ReadonlyMap<string, Metadata>>
+  /** The ids of all mailboxes (RFC 8474), by name; empty for one that has none yet. */
+  mailboxIds(): Promise<ReadonlyMap<string, string>>
+  /**
+   * Calls `heard` with the name of one of these mailboxes when something may have changed in it, and with nothing when
+   * mailboxes, subscriptions or metadata may have.
+   *
+   * @returns ends it
+   */
+  watch(names: readonly string[], heard: (name: string | undefined) => void): Promise<() => void>
   /** How much there is and may be; undefined without limits. */
   quota(): Promise<ImapQuota | undefined>
   close(): Promise<void>

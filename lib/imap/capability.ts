@@ -19,7 +19,7 @@ const afterLogin = [
   ...['SORT', 'SORT=DISPLAY', 'ESORT', 'THREAD=ORDEREDSUBJECT', 'THREAD=REFERENCES', 'THREAD=REFS'],
   ...['CONTEXT=SEARCH', 'CONTEXT=SORT', 'INPROGRESS'],
   ...['QUOTA', 'QUOTA=RES-STORAGE', 'QUOTA=RES-MESSAGE'],
-  ...['METADATA'],
+  ...['METADATA', 'NOTIFY'],
 ]
 
 /** Where a password would cross the wire in the clear, no mechanism is offered (RFC 3501 §6.2.3). */

@@ -7,9 +7,11 @@ import type { SearchKey, SortKey } from '../message/query.js'
 import type { ImapMailbox, ImapUpdate } from './backend.js'
 import type { Call } from './command.js'
 import { quote } from './encode.js'
+import type { FetchItem } from './fetch-item.js'
+import { FetchWriter } from './fetch-writer.js'
 import { bad } from './reply.js'
 import type { Session } from './session.js'
-import { formatSet, lowerBound, rangesOf } from './set.js'
+import { formatSet, lowerBound, type Range, rangesOf } from './set.js'
 
 /** Each keeps its result, which may be all of a mailbox (§6). */
 const mostContexts = 8
@@ -21,6 +23,8 @@ interface Context {
   readonly key: SearchKey
   /** Undefined for SEARCH, whose results need no positions. */
   readonly order: readonly SortKey[] | undefined
+  /** What to fetch of new messages that come into the result (RFC 5465 §7). */
+  readonly items: readonly FetchItem[]
   /** UIDs, in order. */
   result: readonly number[]
 }
@@ -104,7 +108,7 @@ export class Contexts {
     this.#mark = now
     if (changed.size === 0) return
     for (const context of [...this.#contexts.values()])
-      await bring(session, mailbox, context, isChanged, changed)
+      await bring(session, mailbox, context, isChanged, changed, mark.lastUid)
   }
 }
 
@@ -113,13 +117,19 @@ function missing(mailbox: ImapMailbox): number[] {
   return Array.from(mailbox.uids).filter(uid => mailbox.modseq(uid) === undefined)
 }
 
-/** Brings one result up to date. @param changed UIDs of messages that came, changed or went */
+/**
+ * Brings one result up to date.
+ *
+ * @param changed UIDs of messages that came, changed or went
+ * @param lastUid the last UID that was there before
+ */
 async function bring(
   session: Session,
   mailbox: ImapMailbox,
   context: Context,
   isChanged: SearchKey,
   changed: ReadonlySet<number>,
+  lastUid: number,
 ): Promise<void> {
   const fitting = new Set(await mailbox.search({ kind: 'and', keys: [isChanged, context.key] }))
   const number = (uid: number) => (context.uid ? uid : lowerBound(mailbox.uids, uid) + 1)
@@ -133,6 +143,13 @@ async function bring(
   const isThere = new Set(next)
   const lost = removal(context, uid => !isThere.has(uid), number)
   context.result = next
+  if (context.items.length > 0) {
+    const positions = all
+      .filter(uid => uid > lastUid && isThere.has(uid))
+      .map(uid => lowerBound(mailbox.uids, uid))
+    const spans = rangesOf(positions).map(([first, last]): Range => [first, last + 1])
+    await new FetchWriter(session, mailbox, context.items).run(spans)
+  }
   tell(session, context, [removed, lost, addition(context, new Set(added), number)])
 }
 

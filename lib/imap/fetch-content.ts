@@ -10,9 +10,9 @@ import { MessageContent } from './content.js'
 import { type OctetWriter, quote } from './encode.js'
 import { writeEnvelope } from './envelope.js'
 import type { BinaryItem, FetchItem, SectionItem } from './fetch-item.js'
+import { flagText } from './flag-text.js'
 import { no } from './reply.js'
 import type { Session } from './session.js'
-import { flagText } from './updates.js'
 
 /** So much is gathered before it is handed to the connection, in octets. */
 export const chunk = 64 * 1024

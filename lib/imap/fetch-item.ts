@@ -81,6 +81,13 @@ function whole(label: string, section: SectionKind, peek: boolean): SectionItem 
   return { kind: 'section', label, numbers: [], section, fields: undefined, partial: undefined, peek }
 }
 
+/** Several items in parentheses. */
+export function readItemList(args: Decoder): readonly FetchItem[] {
+  const items = args.list(() => readItem(args, args.keyword('What to fetch')))
+  if (items.length === 0) throw bad('Say what to fetch.')
+  return items
+}
+
 /** A macro, one item, or several in parentheses. */
 export function readItems(args: Decoder): readonly FetchItem[] {
   if (args.peek === '(') return args.list(() => readItem(args, args.keyword('What to fetch')))

@@ -6,9 +6,9 @@ import type { ImapMailbox } from './backend.js'
 import { OctetWriter } from './encode.js'
 import { chunk, gone, ItemWriter } from './fetch-content.js'
 import { type FetchItem, marksSeen } from './fetch-item.js'
+import { flagText } from './flag-text.js'
 import type { Session } from './session.js'
 import type { Ranges } from './set.js'
-import { flagText } from './updates.js'
 
 /** How many messages are marked \Seen at a time. */
 const seenAtOnce = 100

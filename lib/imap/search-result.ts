@@ -2,6 +2,7 @@
 import type { Call } from './command.js'
 import type { Decoder } from './decode.js'
 import { quote } from './encode.js'
+import { type FetchItem, readItemList } from './fetch-item.js'
 import { type PartialRange, partialOf, readPartialRange } from './partial.js'
 import { bad } from './reply.js'
 import type { Session } from './session.js'
@@ -17,6 +18,8 @@ export interface Wanted {
   readonly partial: PartialRange | undefined
   /** Whether changes of the result are to be told from now on (RFC 5267 §4.3). */
   readonly update: boolean
+  /** What to fetch of new messages that come into the result (RFC 5465 §7). */
+  readonly items: readonly FetchItem[]
 }
 
 export interface Found {
@@ -41,10 +44,15 @@ export function readReturn(args: Decoder): Wanted | undefined {
   if (!args.tryWord('RETURN')) return undefined
   args.space()
   let partial: PartialRange | undefined
+  let items: readonly FetchItem[] = []
   const asked = args.list(() => {
     const option = args.word('A return option')
     if (!options.has(option)) throw bad('There is no such return option.')
     if (option === 'PARTIAL') partial = readPartialRange(args)
+    if (option === 'UPDATE' && /^ ?\(/.test(args.rest)) {
+      args.trySpace()
+      items = readItemList(args)
+    }
     return option
   })
   args.space()
@@ -58,6 +66,7 @@ export function readReturn(args: Decoder): Wanted | undefined {
     save: asked.includes('SAVE'),
     partial,
     update: asked.includes('UPDATE'),
+    items,
   }
 }
 

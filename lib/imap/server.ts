@@ -16,6 +16,7 @@ import { idle } from './commands/idle.js'
 import { list, lsub, xlist } from './commands/list.js'
 import { create, deleteMailbox, rename, subscribe, unsubscribe } from './commands/mailboxes.js'
 import { getMetadata, setMetadata } from './commands/metadata.js'
+import { notify } from './commands/notify.js'
 import { getQuota, getQuotaRoot, setQuota } from './commands/quota.js'
 import { replace } from './commands/replace.js'
 import { search } from './commands/search.js'
@@ -25,6 +26,7 @@ import { status } from './commands/status.js'
 import { store } from './commands/store.js'
 import { thread } from './commands/thread.js'
 import type { Decoder } from './decode.js'
+import { tellMetadataNews } from './listing.js'
 import { Progress } from './progress.js'
 import { bad, bye, ImapError, no } from './reply.js'
 import { type ImapOptions, Session, type State } from './session.js'
@@ -63,6 +65,7 @@ const commands: Readonly<Record<string, Command>> = {
   SETQUOTA: { states: after, run: setQuota },
   GETMETADATA: { states: after, run: getMetadata }, // RFC 5464
   SETMETADATA: { states: after, run: setMetadata },
+  NOTIFY: { states: after, run: notify }, // RFC 5465
   COMPRESS: { states: after, run: compress }, // RFC 4978
   CHECK: { states: selected, run: check }, // RFC 3501 §6.4.1
   CLOSE: { states: selected, run: close }, // §6.4.2
@@ -86,6 +89,16 @@ const commands: Readonly<Record<string, Command>> = {
   'UID MOVE': { states: selected, run: move },
   REPLACE: { states: selected, run: replace, streams: true }, // RFC 8508
   'UID REPLACE': { states: selected, run: replace, streams: true },
+}
+
+/** What this client changes itself is no news to it. */
+const changesList = new Set(['CREATE', 'DELETE', 'RENAME', 'SUBSCRIBE', 'UNSUBSCRIBE', 'SETMETADATA'])
+/** Commands that say what went with the news of the mailbox. */
+const ownNews = /^(UID )?(EXPUNGE|MOVE|REPLACE)$/
+
+/** Whether the client wants to hear nothing of the mailbox it has selected (RFC 5465 §3.1). */
+function isSilenced({ notifier }: Session): boolean {
+  return notifier !== undefined && notifier.wishes.selected === undefined
 }
 
 /** So many mistakes without one command that works are no mail client's. */
@@ -121,8 +134,13 @@ class Server {
   shutdown(): void {
     this.#closing = true
     if (this.#busy && !this.#session.idling) return
-    this.#session.untagged('BYE The server is closing.')
-    this.#session.connection.close()
+    const goodbye = () => {
+      this.#session.untagged('BYE The server is closing.')
+      this.#session.connection.close()
+    }
+    const { notifier } = this.#session
+    if (notifier) void notifier.close().finally(goodbye)
+    else goodbye()
   }
 
   async loop(): Promise<void> {
@@ -131,8 +149,10 @@ class Server {
       const args = await this.#begin()
       if (!args) return
       this.#busy = true
+      await this.#session.notifier?.hold()
       await this.#command(args)
       this.#busy = false
+      this.#session.notifier?.release()
       if (this.#mistakes >= maxMistakes) throw this.#goodbye(bye(undefined, 'Too many commands were wrong.'))
     }
     if (this.#closing) this.shutdown()
@@ -163,7 +183,8 @@ class Server {
       session.progress = progress = Progress.begin(session, call)
       const answer = await command.run(session, args, call)
       progress?.stop()
-      await this.#tellNews(command.keepsNumbers !== true)
+      if (changesList.has(call.name)) await session.notifier?.ownList()
+      await this.#tellNews(command.keepsNumbers !== true, ownNews.test(call.name))
       await this.#done(call, answer ?? undefined)
       this.#mistakes = 0
     } catch (error) {
@@ -173,9 +194,10 @@ class Server {
   }
 
   /** The command is done: that the news cannot be told now must not make it look undone. */
-  async #tellNews(expunge: boolean): Promise<void> {
+  async #tellNews(expunge: boolean, isOwn = false): Promise<void> {
     try {
-      await tellUpdates(this.#session, expunge)
+      if (!isSilenced(this.#session) || isOwn) await tellUpdates(this.#session, expunge)
+      await tellMetadataNews(this.#session)
     } catch (error) {
       if (error instanceof ImapError) throw this.#goodbye(error)
       this.#session.log.warning('sync-failed', { reason: describe(error) })

@@ -5,9 +5,10 @@ import { isLoopback } from '../sys/sockets.js'
 import type { Connection } from '../wire/line.js'
 import type { TlsMode } from '../wire/listener.js'
 import type { Identity } from '../wire/tls.js'
-import type { ImapAccount, ImapBackend, ImapMailbox } from './backend.js'
+import type { ImapAccount, ImapBackend, ImapMailbox, Metadata } from './backend.js'
 import { Contexts } from './contexts.js'
 import { mailboxText } from './encode.js'
+import type { Notifier } from './notify.js'
 import type { Progress } from './progress.js'
 import { CommandReader, type Limits } from './reader.js'
 import { bad, oneLine } from './reply.js'
@@ -61,6 +62,10 @@ export class Session {
   compressedOver: 'tls' | 'plain' | undefined
   /** Tells how far the command under way has come, if it is one that can take long. */
   progress: Progress | undefined
+  /** What tells of events as they happen, once the client has asked (RFC 5465). */
+  notifier: Notifier | undefined
+  /** What the client knows to be noted of mailboxes, where it wants to hear of changes (RFC 5464 §4.4). */
+  metadataTold: ReadonlyMap<string, Metadata> | undefined
   /** In IDLE, where goodbye may be said at any moment. */
   idling = false
   /** The large section that was fetched in part last; its next part is likely to be asked for next. */
@@ -155,6 +160,7 @@ export class Session {
   /** Lets go of everything. */
   async end(): Promise<void> {
     this.state = 'logout'
+    await this.notifier?.close()
     await this.deselect()
     const { account } = this
     this.account = undefined

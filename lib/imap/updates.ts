@@ -1,25 +1,13 @@
 /** Untagged news of the selected mailbox, at the moments where they are legal (RFC 3501 §5.2, §5.5, §7.4.1). */
 import { systemFlags } from '../message/flags.js'
 import type { ImapMailbox, ImapUpdate } from './backend.js'
+import type { FetchItem } from './fetch-item.js'
+import { FetchWriter } from './fetch-writer.js'
+import { flagText } from './flag-text.js'
 import type { Session } from './session.js'
-import { formatSet } from './set.js'
+import { formatSet, lowerBound, type Range, rangesOf } from './set.js'
 
 const systemNames = systemFlags.map(flag => flag.name)
-/** Flag lists come shared between messages, so their text is made once. */
-const texts = new WeakMap<readonly string[], string>()
-
-/** The flags of a message as FETCH shows them, without the parentheses; undefined when the message is gone. */
-export function flagText(mailbox: ImapMailbox, uid: number): string | undefined {
-  const flags = mailbox.flags(uid)
-  if (!flags) return undefined
-  let text = texts.get(flags)
-  if (text === undefined) {
-    text = flags.join(' ')
-    texts.set(flags, text)
-  }
-  if (!mailbox.isRecent(uid)) return text
-  return text === '' ? '\\Recent' : `${text} \\Recent`
-}
 
 /**
  * Tells what has changed since the client was told last.
@@ -28,8 +16,11 @@ export function flagText(mailbox: ImapMailbox, uid: number): string | undefined 
  *   sequence numbers are answered, nor when no command is in progress
  */
 export async function tellUpdates(session: Session, expunge: boolean): Promise<void> {
-  const { mailbox } = session
+  const { mailbox, notifier } = session
   if (!mailbox) return
+  const { uids: old } = mailbox
+  const lastKnown = old[old.length - 1] ?? 0
+  const tellsFlags = notifier?.wishes.selected?.events.has('FLAGCHANGE') !== false
   const updates = await mailbox.sync({ expunge })
   tellKeywords(session, mailbox)
   session.contexts.tellGone(session, updates)
@@ -46,9 +37,25 @@ export async function tellUpdates(session: Session, expunge: boolean): Promise<v
         session.untagged(`${update.count} RECENT`)
         break
       case 'flags':
-        tellFlags(session, mailbox, update.seq, update.uid)
+        if (tellsFlags) tellFlags(session, mailbox, update.seq, update.uid)
     }
+  const items = notifier?.wishes.selected?.items ?? []
+  if (items.length > 0) await tellNew(session, mailbox, lastKnown, items)
   await session.contexts.tellChanges(session)
+}
+
+/** RFC 5465 §5.2: what the client wants to know of each new message, but for those that it made itself. */
+async function tellNew(
+  session: Session,
+  mailbox: ImapMailbox,
+  lastKnown: number,
+  items: readonly FetchItem[],
+): Promise<void> {
+  const positions: number[] = []
+  for (let at = lowerBound(mailbox.uids, lastKnown + 1); at < mailbox.uids.length; at++)
+    if (!session.notifier?.isOwn(mailbox.uids[at] as number)) positions.push(at)
+  const spans = rangesOf(positions).map(([first, last]): Range => [first, last + 1])
+  if (spans.length > 0) await new FetchWriter(session, mailbox, items).run(spans)
 }
 
 /** RFC 7162 §3.2.10: UIDs need no order, so those that go together are told together. */

@@ -123,9 +123,23 @@ export class Account {
     }))
   }
 
-  #specialUses(entries: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  /** The directories of all mailboxes, by name. */
+  directories(): ReadonlyMap<string, string> {
+    return this.#paths(this.#folders.list())
+  }
+
+  #paths(entries: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
     const path = (entry: string) => (entry === '' ? this.root : `${this.root}/${entry}`)
-    return specialUses(new Map([...entries].map(([name, entry]) => [name, path(entry)])), this.attributes)
+    return new Map([...entries].map(([name, entry]) => [name, path(entry)]))
+  }
+
+  #specialUses(entries: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+    return specialUses(this.#paths(entries), this.attributes)
+  }
+
+  /** The GUIDs of all mailboxes, by name; empty for one that has none yet. */
+  guids(): ReadonlyMap<string, string> {
+    return new Map([...this.directories()].map(([name, directory]) => [name, readGuid(directory) ?? '']))
   }
 
   /** What a mailbox is for (RFC 6154), one use or several with blanks between; undefined for none. */

@@ -34,12 +34,48 @@ export function watchMaildir(maildir: string, changed: () => void): () => void {
   }
 }
 
-function start(path: string, soon: () => void): FSWatcher | undefined {
+/** How long after a first sign a new folder is looked at again, when all of it is there, in milliseconds. */
+const wholeAfter = 250
+
+/**
+ * Calls `changed` after a folder of a Maildir came or went, or a file that is about all of them changed, and now and
+ * then without a reason.
+ *
+ * @returns ends the watch
+ */
+export function watchFolders(root: string, changed: () => void): () => void {
+  const timers = new Map<number, NodeJS.Timeout>()
+  const after = (time: number) => {
+    if (timers.has(time)) return
+    const timer = setTimeout(() => {
+      timers.delete(time)
+      changed()
+    }, time)
+    timers.set(time, timer.unref())
+  }
+  const watcher = start(root, name => {
+    const isFolder = name.startsWith('.')
+    if (isFolder || name === 'subscriptions' || name === 'dovecot-attributes') after(settle)
+    if (isFolder) after(wholeAfter)
+  })
+  const poll = setInterval(changed, watcher ? pollEvery : pollWithout).unref()
+  return () => {
+    for (const timer of timers.values()) clearTimeout(timer)
+    clearInterval(poll)
+    watcher?.close()
+  }
+}
+
+function start(path: string, soon: (name: string) => void): FSWatcher | undefined {
   try {
     // Only names count: an event of another kind is a file that was written to or stamped.
-    const watcher = watch(path, { persistent: false }, event => event === 'rename' && soon())
+    const watcher = watch(
+      path,
+      { persistent: false },
+      (event, name) => event === 'rename' && soon(name ?? '.'),
+    )
     // The directory is gone, or the queue overflowed: looking is the answer to both.
-    watcher.on('error', soon)
+    watcher.on('error', () => soon('.'))
     return watcher
   } catch {
     return undefined

@@ -12,7 +12,30 @@ const most = 200
 
 /** @param mailbox undefined for the server @throws MailboxError nonexistent */
 export async function readMetadata(account: Account, mailbox: string | undefined): Promise<Metadata> {
-  const entries = account.attributes.of(await account.guidOf(mailbox ?? 'INBOX'))
+  const found = chosen(account.attributes.of(await account.guidOf(mailbox ?? 'INBOX')), mailbox)
+  if (mailbox === undefined) return found
+  const use = account.specialUse(mailbox)
+  if (use === undefined) found.delete(useEntry)
+  else found.set(useEntry, Buffer.from(use))
+  return found
+}
+
+/** What is noted of all mailboxes, and of the server under the empty name, as far as anything is. */
+export function readAllMetadata(account: Account): ReadonlyMap<string, Metadata> {
+  const all = new Map<string, Metadata>()
+  const noted = account.attributes.all()
+  if (noted.size === 0) return all
+  for (const [name, guid] of account.guids()) {
+    const entries = noted.get(guid)
+    if (!entries) continue
+    if (name === 'INBOX') all.set('', chosen(entries, undefined))
+    all.set(name, chosen(entries, name))
+  }
+  return all
+}
+
+/** Of what is noted under a GUID, what a client sees of the mailbox, or of the server. */
+function chosen(entries: Metadata, mailbox: string | undefined): Map<string, Buffer> {
   const found = new Map<string, Buffer>()
   for (const [name, value] of entries) {
     const [scope, path] = split(name)
@@ -20,10 +43,6 @@ export async function readMetadata(account: Account, mailbox: string | undefined
     if (mailbox === undefined && path.startsWith(server))
       found.set(`${scope}/${path.slice(server.length)}`, value)
   }
-  if (mailbox === undefined) return found
-  const use = account.specialUse(mailbox)
-  if (use === undefined) found.delete(useEntry)
-  else found.set(useEntry, Buffer.from(use))
   return found
 }
 

@@ -27,8 +27,9 @@ import type { Log } from '../sys/log.js'
 import { type Attempt, mechanisms, type Verifier } from '../wire/sasl.js'
 import { type EventListener, Events } from './imap-events.js'
 import { SelectedMailbox } from './imap-mailbox.js'
-import { readMetadata, writeMetadata } from './imap-metadata.js'
+import { readAllMetadata, readMetadata, writeMetadata } from './imap-metadata.js'
 import { answering } from './imap-refusal.js'
+import { watchAccount } from './imap-watch.js'
 
 export interface ImapServiceOptions {
   readonly logins: Logins
@@ -90,6 +91,8 @@ async function openTarget(account: Account, name: string): Promise<Mailbox> {
 class StoredAccount implements ImapAccount {
   readonly #account: Account
   readonly #events: Events
+  /** What {@link allMetadata} made, and of what. */
+  #noted: { readonly from: object; readonly all: ReadonlyMap<string, Metadata> } | undefined
 
   constructor(account: Account, events: Events) {
     this.#account = account
@@ -139,6 +142,20 @@ class StoredAccount implements ImapAccount {
 
   metadata(mailbox: string | undefined): Promise<Metadata> {
     return answering(() => readMetadata(this.#account, mailbox))
+  }
+
+  async allMetadata(): Promise<ReadonlyMap<string, Metadata>> {
+    const noted = this.#account.attributes.all()
+    if (this.#noted?.from !== noted) this.#noted = { from: noted, all: readAllMetadata(this.#account) }
+    return this.#noted.all
+  }
+
+  async mailboxIds(): Promise<ReadonlyMap<string, string>> {
+    return this.#account.guids()
+  }
+
+  watch(names: readonly string[], heard: (name: string | undefined) => void): Promise<() => void> {
+    return watchAccount(this.#account, names, heard)
   }
 
   setMetadata(mailbox: string | undefined, changes: ReadonlyMap<string, Buffer | undefined>): Promise<void> {

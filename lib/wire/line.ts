@@ -45,7 +45,9 @@ export class Connection {
   #scanned = 0
   #output: (string | Uint8Array)[] = []
   #outputSize = 0
-  #wake: (() => void) | undefined
+  /** What wakes who waits for octets, and who waits until octets are sent; both may wait at once. */
+  #wakeReader: (() => void) | undefined
+  #wakeWriter: (() => void) | undefined
   /** Whether nothing more will arrive, and whether nothing more can be sent: a peer may close its half only. */
   #ended = false
   #closed = false
@@ -54,7 +56,7 @@ export class Connection {
     data: (chunk: Buffer) => this.#received(chunk),
     end: () => this.#over(),
     close: () => this.#gone(),
-    drain: () => this.#wake?.(),
+    drain: () => this.#wakeWriter?.(),
   }
 
   constructor(socket: Socket, id: string) {
@@ -189,7 +191,7 @@ export class Connection {
     this.#socket.end()
     const socket = this.#socket
     setTimeout(() => socket.destroy(), 2_000).unref()
-    this.#wake?.()
+    this.#wakeBoth()
   }
 
   /** Closes without another octet. */
@@ -197,7 +199,7 @@ export class Connection {
     this.#ended = true
     this.#closed = true
     this.#socket.destroy()
-    this.#wake?.()
+    this.#wakeBoth()
   }
 
   /**
@@ -235,11 +237,11 @@ export class Connection {
 
   #received(chunk: Buffer): void {
     this.#buffer = this.#buffer.length === 0 ? chunk : Buffer.concat([this.#buffer, chunk])
-    if (!this.#wake && this.#buffer.length > highWater) {
+    if (!this.#wakeReader && this.#buffer.length > highWater) {
       this.#paused = true
       this.#socket.pause()
     }
-    this.#wake?.()
+    this.#wakeReader?.()
   }
 
   #gone(): void {
@@ -249,7 +251,12 @@ export class Connection {
 
   #over(): void {
     this.#ended = true
-    this.#wake?.()
+    this.#wakeBoth()
+  }
+
+  #wakeBoth(): void {
+    this.#wakeReader?.()
+    this.#wakeWriter?.()
   }
 
   #take(count: number): Buffer {
@@ -277,15 +284,15 @@ export class Connection {
       this.#socket.resume()
     }
     return new Promise(resolve => {
-      const timer = setTimeout(() => {
-        this.#wake = undefined
-        resolve(true)
-      }, timeout)
-      this.#wake = () => {
+      const wake = (byClock: boolean) => {
         clearTimeout(timer)
-        this.#wake = undefined
-        resolve(false)
+        if (forDrain) this.#wakeWriter = undefined
+        else this.#wakeReader = undefined
+        resolve(byClock)
       }
+      const timer = setTimeout(wake, timeout, true)
+      if (forDrain) this.#wakeWriter = () => wake(false)
+      else this.#wakeReader = () => wake(false)
     })
   }
 }

@@ -126,3 +126,15 @@ test('drain() tells when the peer never reads, and when it is gone', async t => 
   peer.destroy()
   await assert.rejects(fill(), PeerGone)
 })
+
+test('one may wait for a line while another waits until what is written has gone out', async t => {
+  const [connection, peer] = await pair(t)
+  peer.pause()
+  const line = connection.readLine(100, 15_000)
+  for (let i = 0; i < 64; i++) connection.write(Buffer.alloc(256 * 1024))
+  const drained = connection.drain(15_000)
+  peer.write('hello\r\n')
+  assert.equal((await line)?.toString(), 'hello')
+  peer.resume()
+  await drained
+})

@@ -9,12 +9,14 @@ import { formatSet } from '../set.js'
 export async function append(session: Session, args: Decoder): Promise<Answer> {
   let batch: ImapAppend | undefined
   try {
-    batch = await session.mail.append(await readTarget(session, args))
+    const target = await readTarget(session, args)
+    batch = await session.mail.append(target)
     args.space()
     do await receiveMessage(session, args, batch)
     while (args.trySpace() && (session.reader.pending || !args.atEnd))
     args.end()
     const { uidValidity, uids } = await batch.commit()
+    await session.notifier?.own(target, uids)
     return { code: `APPENDUID ${uidValidity} ${formatSet(uids)}` }
   } catch (error) {
     await batch?.abort()

@@ -12,6 +12,7 @@ import { newModseq } from './close.js'
 export async function copy(session: Session, args: Decoder, call: Call): Promise<Answer> {
   const { uids, to } = readArguments(session, args, call)
   const result = uids.length > 0 ? await session.selected.copy(uids, to) : undefined
+  await session.notifier?.own(to, result?.to)
   return { code: copyUid(result) }
 }
 
@@ -22,6 +23,7 @@ export async function move(session: Session, args: Decoder, call: Call): Promise
   if (mailbox.readOnly) throw no('READ-ONLY', 'This mailbox was opened to look only.')
   const before = mailbox.highestModseq
   const result = uids.length > 0 ? await mailbox.move(uids, to) : undefined
+  await session.notifier?.own(to, result?.to)
   const code = copyUid(result)
   if (code !== undefined) session.note(code, 'Moved.')
   return { code: () => newModseq(session, before) }

@@ -48,7 +48,13 @@ export async function starttls(session: Session, args: Decoder): Promise<Answer>
 }
 
 /** What can be enabled; other names are passed over without a word (RFC 5161 §3.1). */
-const enableable: ReadonlySet<string> = new Set(['CONDSTORE', 'QRESYNC', 'UTF8=ACCEPT'])
+const enableable: ReadonlySet<string> = new Set([
+  'CONDSTORE',
+  'QRESYNC',
+  'UTF8=ACCEPT',
+  'METADATA',
+  'METADATA-SERVER',
+])
 
 export async function enable(session: Session, args: Decoder): Promise<void> {
   const names: string[] = []
@@ -58,7 +64,10 @@ export async function enable(session: Session, args: Decoder): Promise<void> {
   args.end()
   const added = names.filter(name => enableable.has(name) && !session.enabled.has(name))
   session.untagged(`ENABLED${added.map(name => ` ${name}`).join('')}`)
-  if (added.some(name => name !== 'UTF8=ACCEPT')) session.useCondstore()
+  if (added.includes('CONDSTORE') || added.includes('QRESYNC')) session.useCondstore()
+  // RFC 5464 §4.4: changes that others make from now on are told.
+  if (added.some(name => name.startsWith('METADATA')))
+    session.metadataTold ??= await session.mail.allMetadata()
   for (const name of added) session.enabled.add(name)
 }
 

@@ -13,13 +13,16 @@ export async function idle(session: Session, args: Decoder): Promise<Answer> {
   args.end()
   const { connection, reader, options, mailbox } = session
   const teller = new Teller(session)
-  const stop = mailbox?.onChange(() => teller.tell())
+  // RFC 5465 §4: in IDLE the client hears of what it has asked for, and of nothing else.
+  const { notifier } = session
+  const stop = notifier ? undefined : mailbox?.onChange(() => teller.tell())
   const still = setInterval(() => teller.stillHere(), options.stillHere ?? twoMinutes)
   session.idling = true
   session.log.debug('idle')
   connection.write('+ idling\r\n')
   try {
-    teller.tell()
+    if (notifier) notifier.release(true)
+    else teller.tell()
     const line = await connection.readLine(reader.limits.line, reader.timeout)
     if (!line) throw new PeerGone('the connection closed in IDLE')
     if (line.toString('latin1').trim().toUpperCase() !== 'DONE') throw bad('DONE was expected.')
@@ -29,6 +32,7 @@ export async function idle(session: Session, args: Decoder): Promise<Answer> {
     clearInterval(still)
     stop?.()
     await teller.finished()
+    await notifier?.hold()
   }
   return { text: 'You were idle.' }
 }

@@ -3,6 +3,7 @@ import type { Metadata } from '../backend.js'
 import type { Answer } from '../command.js'
 import type { Decoder } from '../decode.js'
 import { astring, OctetWriter } from '../encode.js'
+import { tellMetadataNews } from '../listing.js'
 import { bad, no } from '../reply.js'
 import type { Session } from '../session.js'
 
@@ -129,5 +130,8 @@ export async function setMetadata(session: Session, args: Decoder): Promise<void
   for (const value of changes.values())
     if (value && value.length > longestValue)
       throw no(`METADATA MAXSIZE ${longestValue}`, 'That value is too large.')
+  // What others changed is told first, so that what is new then is the client's own.
+  await tellMetadataNews(session)
   await session.mail.setMetadata(mailbox === '' ? undefined : mailbox, changes)
+  if (session.metadataTold) session.metadataTold = await session.mail.allMetadata()
 }

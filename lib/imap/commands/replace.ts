@@ -24,6 +24,7 @@ export async function replace(session: Session, args: Decoder, { uid }: Call): P
     // Somebody else may have replaced or expunged it while the new one was sent: two would be left of one draft.
     if (mailbox.flags(old) === undefined) throw gone()
     const { uidValidity, uids } = await batch.commit()
+    await session.notifier?.own(target, uids)
     // A client that is cut off now must know the new message before the old one goes (§3.2).
     session.note(`APPENDUID ${uidValidity} ${uids[0]}`, 'The new message is here.')
   } catch (error) {

@@ -37,5 +37,5 @@ export async function answer(
   const uids = await (order ? mailbox.sort(key, order, progress) : mailbox.search(key, progress))
   const numbers = call.uid ? uids : uids.map(each => lowerBound(mailbox.uids, each) + 1)
   tellResult(session, call, { uids, numbers, wanted, asksModseq, verb: order ? 'SORT' : 'SEARCH' })
-  if (wanted?.update) contexts.add(session, call, { key, order, result: uids }, before)
+  if (wanted?.update) contexts.add(session, call, { key, order, result: uids, items: wanted.items }, before)
 }
