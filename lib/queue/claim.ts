@@ -23,7 +23,6 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { withDotlock } from '../sys/dotlock.js'
 import { errorCode, isMissing } from '../sys/error.js'
-import { remove } from './files.js'
 
 /** How often a process touches its file, and after how long an untouched one of elsewhere is dead; milliseconds. */
 const touchEvery = 20_000
@@ -56,9 +55,9 @@ export class Claimant {
     return this.#link(path)
   }
 
-  /** Lets a claim go; harmless when it is gone. */
-  release(path: string): Promise<void> {
-    return remove(path)
+  /** Lets a claim go; harmless when it is gone. At once, as it was made: a name of a file that has others. */
+  release(path: string): void {
+    removeNow(path)
   }
 
   close(): void {

@@ -1,5 +1,5 @@
 /** An entry in the hands of one process. */
-import { join } from 'node:path'
+import { dirname } from 'node:path'
 import { syncDirectory } from '../sys/atomic.js'
 import { type Attempt, recordAttempt } from './dialogue.js'
 import type { Entry, Envelope } from './entry.js'
@@ -11,12 +11,12 @@ export class Claimed {
   readonly id: string
   readonly paths: EntryPaths
   #envelope: Envelope
-  readonly #release: () => Promise<void>
+  readonly #release: () => void
   #released = false
   /** Where nothing was ever said of a recipient, nothing was recorded. */
   #hasDialogue: boolean
 
-  constructor(entry: Entry, paths: EntryPaths, release: () => Promise<void>) {
+  constructor(entry: Entry, paths: EntryPaths, release: () => void) {
     this.id = entry.id
     this.#envelope = entry.envelope
     this.paths = paths
@@ -30,7 +30,7 @@ export class Claimed {
 
   /** Replaces the envelope; on disk when this resolves. */
   async save(envelope: Envelope): Promise<void> {
-    await place(this.paths.envelope, formatEnvelope(envelope), ownerOf(join(this.paths.envelope, '..')))
+    await place(this.paths.envelope, formatEnvelope(envelope), ownerOf(dirname(this.paths.envelope)))
     this.#envelope = envelope
   }
 
@@ -38,20 +38,19 @@ export class Claimed {
   async remove(): Promise<void> {
     const { envelope, message, dialogue } = this.paths
     await remove(envelope)
-    await syncDirectory(join(envelope, '..'))
-    await (this.#hasDialogue ? removeAll(message, dialogue) : remove(message))
-    await this.release()
+    await syncDirectory(dirname(envelope))
+    await Promise.all([this.#hasDialogue ? removeAll(message, dialogue) : remove(message), this.release()])
   }
 
   record(attempt: Attempt): void {
     this.#hasDialogue = true
-    recordAttempt(this.paths.dialogue, attempt, ownerOf(join(this.paths.envelope, '..')))
+    recordAttempt(this.paths.dialogue, attempt, ownerOf(dirname(this.paths.envelope)))
   }
 
   /** Lets the entry go; harmless when that was done before. */
   async release(): Promise<void> {
     if (this.#released) return
     this.#released = true
-    await this.#release()
+    this.#release()
   }
 }

@@ -1,6 +1,6 @@
 /** Where the files of a queue stand, and how they come to be durable and owned by whom they should be. */
-import { statSync } from 'node:fs'
-import { chmod, chown, type FileHandle, mkdir, open, rename, stat, unlink } from 'node:fs/promises'
+import { statSync, unlink } from 'node:fs'
+import { chmod, chown, type FileHandle, mkdir, open, rename, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { syncDirectory, writeAll } from '../sys/atomic.js'
 import { errorCode, isMissing } from '../sys/error.js'
@@ -19,10 +19,10 @@ export interface EntryPaths {
 /** The files of an entry in a directory. */
 export function entryPaths(directory: string, id: string): EntryPaths {
   return {
-    message: join(directory, `${id}.message`),
-    envelope: join(directory, `${id}.envelope`),
-    claim: join(directory, `${id}.claim`),
-    dialogue: join(directory, `${id}.dialogue`),
+    message: `${directory}/${id}.message`,
+    envelope: `${directory}/${id}.envelope`,
+    claim: `${directory}/${id}.claim`,
+    dialogue: `${directory}/${id}.dialogue`,
   }
 }
 
@@ -124,13 +124,14 @@ async function syncFile(path: string): Promise<void> {
   }
 }
 
-/** Removes a file, if it is there. (rm(), which could remove directories too, looks first, on the event loop.) */
-export async function remove(path: string): Promise<void> {
-  try {
-    await unlink(path)
-  } catch (error) {
-    if (!isMissing(error)) throw error
-  }
+/**
+ * Removes a file, if it is there. (rm(), which could remove directories too, looks first, on the event loop; and a
+ * callback costs half of what a promise of node:fs does.)
+ */
+export function remove(path: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    unlink(path, error => (error && !isMissing(error) ? reject(error) : resolve()))
+  })
 }
 
 /** Removes what is there, without a word about what is not. */

@@ -1,5 +1,5 @@
 /** The queue: a directory that programs put messages into and take them from, with nothing between them but files. */
-import { type FSWatcher, readFileSync, watch as watchDirectory } from 'node:fs'
+import { type FSWatcher, readFileSync, type Stats, statSync, watch as watchDirectory } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { errorCode, exits, isMissing, MailError } from '../sys/error.js'
@@ -16,7 +16,21 @@ export interface QueueOptions {
   readonly clock?: () => number
 }
 
+/** Envelopes kept in memory, since each is looked at several times on its way. */
+const mostKnown = 5_000
+
+interface Known {
+  /** Of the file before it was read: what was put in its place meanwhile is read again next time. */
+  readonly stats: Stats
+  readonly envelope: Envelope
+}
+
+function isSame(a: Stats, b: Stats): boolean {
+  return a.ino === b.ino && a.mtimeMs === b.mtimeMs && a.ctimeMs === b.ctimeMs && a.size === b.size
+}
+
 export class Queue {
+  readonly #known = new Map<string, Known>()
   readonly directory: string
   readonly #mail: string
   readonly #claimant: Claimant
@@ -97,8 +111,18 @@ export class Queue {
 
   /** The envelope of an entry; undefined when there is no such entry (any more), or its envelope is broken. */
   read(id: string): Envelope | undefined {
+    const path = this.paths(id).envelope
+    const found = statSync(path, { throwIfNoEntry: false })
+    const known = this.#known.get(id)
+    // An envelope is replaced whole: one of the same file, time and size is the same.
+    if (found && known && isSame(found, known.stats)) return known.envelope
+    this.#known.delete(id)
+    if (!found) return undefined
     try {
-      return parseEnvelope(readFileSync(this.paths(id).envelope, 'utf8'))
+      const envelope = parseEnvelope(readFileSync(path, 'utf8'))
+      if (this.#known.size >= mostKnown) this.#known.clear()
+      if (envelope) this.#known.set(id, { stats: found, envelope })
+      return envelope
     } catch (error) {
       if (isMissing(error)) return undefined
       throw error
@@ -124,7 +148,7 @@ export class Queue {
     if (!(await this.#claimant.take(paths.claim))) return 'taken'
     const envelope = this.read(id)
     if (envelope) return new Claimed({ id, envelope }, paths, () => this.#claimant.release(paths.claim))
-    await this.#claimant.release(paths.claim)
+    this.#claimant.release(paths.claim)
     return undefined
   }
 
@@ -135,7 +159,7 @@ export class Queue {
     try {
       await work()
     } finally {
-      await this.#claimant.release(claim)
+      this.#claimant.release(claim)
     }
     return true
   }

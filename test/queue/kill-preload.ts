@@ -20,6 +20,7 @@ Object.assign(fs, {
   unlinkSync: counted(fs.unlinkSync),
   renameSync: counted(fs.renameSync),
   writeFileSync: counted(fs.writeFileSync),
+  unlink: counted(fs.unlink),
 })
 const handle = await fs.promises.open('/dev/null')
 const prototype = Object.getPrototypeOf(handle)

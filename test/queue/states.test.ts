@@ -22,7 +22,7 @@ async function identityOf(pid: number, directory: string): Promise<string> {
   const claim = join(directory, 'claim')
   assert.ok(await claimant.take(claim))
   const [, , ...place] = readFileSync(claim, 'latin1').trim().split(' ')
-  await claimant.release(claim)
+  claimant.release(claim)
   claimant.close()
   const stat = existsSync(`/proc/${pid}/stat`) ? readFileSync(`/proc/${pid}/stat`, 'latin1') : ''
   const start = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '1'
