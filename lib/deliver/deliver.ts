@@ -69,8 +69,8 @@ export interface Written {
   readonly size: number
   /** Octets on disk. */
   readonly storedSize: number
-  /** All of it, where there is no file. */
-  readonly octets?: Buffer
+  /** All of it, where it is at hand. */
+  readonly octets?: Buffer | undefined
 }
 
 /**
@@ -222,13 +222,17 @@ export class LocalDelivery {
     for (const plan of plans) await plan.undo()
   }
 
-  async #plan({ temporary, size, storedSize }: Delivery): Promise<void> {
+  async #plan(delivery: Delivery): Promise<void> {
+    const { temporary, size, storedSize } = delivery
     const message: Written = {
       envelope: this.#envelope,
       head: this.#head,
       path: temporary,
       size,
       storedSize,
+      get octets() {
+        return delivery.octets
+      },
     }
     for (const recipient of inOrder(this.#envelope.recipients)) {
       if (this.#refused.has(recipient)) continue

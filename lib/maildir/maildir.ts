@@ -9,6 +9,7 @@
 import {
   closeSync,
   fsync,
+  ftruncate,
   ftruncateSync,
   linkSync,
   open,
@@ -28,6 +29,7 @@ import { uniqueName, withSizes } from './name.js'
 const sync = promisify(fsync)
 /** Off the event loop: to make a name may wait for the file system's journal, and longer than anything else here. */
 const openLater = promisify(open)
+const truncateLater = promisify(ftruncate)
 
 /** Octets gathered before they are written. */
 const bufferSize = directLimit
@@ -80,6 +82,8 @@ export class Delivery {
   readonly #fd: number
   readonly #lines = new LineEnds()
   #waiting: Buffer[] = []
+  /** What stage() has written. */
+  #staged: readonly Buffer[] | undefined
   #waitingSize = 0
   /** `staged`: the octets are on disk, and will be part of the file when it is synced. `written`: they are that. */
   #state: 'open' | 'staged' | 'written' | 'ended' = 'open'
@@ -145,6 +149,13 @@ export class Delivery {
     return this.#lines.size
   }
 
+  /** All octets, after stage() and before the end, where they are at hand: what went past the page cache is slow to read. */
+  get octets(): Buffer | undefined {
+    if (!this.#staged) return undefined
+    const [first, ...more] = this.#staged
+    return first && more.length === 0 ? first : Buffer.concat(this.#staged)
+  }
+
   /** The file while it is in tmp/. */
   get temporary(): string {
     return `${this.#maildir}/tmp/${this.#unique}`
@@ -192,7 +203,9 @@ export class Delivery {
       const done = await writeDirect(this.#fd, this.temporary, this.#waiting, this.storedSize)
       if (this.#ended) throw new MailError('a delivery that has ended cannot be committed')
       if (!done) return await this.sync()
-      ftruncateSync(this.#fd, this.storedSize)
+      await truncateLater(this.#fd, this.storedSize)
+      if (this.#ended) throw new MailError('a delivery that has ended cannot be committed')
+      this.#staged = this.#waiting
       this.#waiting = []
       this.#state = 'staged'
     } catch (error) {
@@ -308,6 +321,7 @@ export class Delivery {
     if (this.#state === 'open' || this.#state === 'staged') closeQuietly(this.#fd)
     this.#state = 'ended'
     this.#waiting = []
+    this.#staged = undefined
     if (!this.#moved) remove(this.temporary)
   }
 }
