@@ -21,6 +21,15 @@ test('npm installs every command', () => {
   assert.deepEqual(manifest.bin, Object.fromEntries(names.sort().map(name => [name, `dist/bin/${name}.cjs`])))
 })
 
+test('npm installs every page of the manual', () => {
+  assert.deepEqual(
+    manifest.man,
+    readdirSync('man')
+      .sort()
+      .map(name => `man/${name}`),
+  )
+})
+
 test('every package is pinned, locked by its integrity, and comes from the registry', () => {
   for (const range of Object.values({ ...manifest.dependencies, ...manifest.devDependencies }))
     assert.match(range as string, /^\d+\.\d+\.\d+$/)
