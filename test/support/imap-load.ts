@@ -68,7 +68,7 @@ export class LoadClient {
     if (!waiting) return
     if (this.#octets === 0) this.#tail = '\n'
     this.#octets += chunk.length
-    const seen = this.#tail + chunk.toString('latin1', Math.max(0, chunk.length - 500))
+    const seen = this.#tail + chunk.toString('latin1', Math.max(0, chunk.length - 4_000))
     if (seen.includes(waiting.mark)) {
       this.#waiting = undefined
       waiting.resolve(this.#octets)
