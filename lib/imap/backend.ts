@@ -209,6 +209,8 @@ export interface ImapMailbox {
    * @returns octets that nobody changes; undefined when the message is gone
    */
   read(uid: number): Buffer | undefined
+  /** The same for a short look: the octets are good until the next call, or the next await. */
+  glance(uid: number): Buffer | undefined
   /** A rendered answer that was kept, as wire octets; undefined when there is none. */
   cached(uid: number, kind: string): Buffer | undefined
   /** Keeps a rendered answer. */

@@ -28,11 +28,20 @@ export class ItemWriter {
   readonly #mailbox: ImapMailbox
   readonly #out: OctetWriter
   readonly #hand: () => void
+  /** Whether a message is no longer looked at once its items are written: nothing is sent of its octets later. */
+  readonly #isBrief: boolean
   #uid = 0
   #content: MessageContent | undefined
 
-  /** @param hand sends what has been written to `out` */
-  constructor(session: Session, mailbox: ImapMailbox, out: OctetWriter, hand: () => void) {
+  /** @param items that will be asked for @param hand sends what has been written to `out` */
+  constructor(
+    session: Session,
+    mailbox: ImapMailbox,
+    items: readonly FetchItem[],
+    out: OctetWriter,
+    hand: () => void,
+  ) {
+    this.#isBrief = items.every(item => item.kind !== 'binary' && (item.kind !== 'section' || isChoice(item)))
     this.#session = session
     this.#mailbox = mailbox
     this.#out = out
@@ -54,9 +63,7 @@ export class ItemWriter {
   write(item: FetchItem): Promise<void> | undefined {
     switch (item.kind) {
       case 'section':
-        return item.fields && item.numbers.length === 0 && !item.partial
-          ? this.#fields(item)
-          : this.#section(item)
+        return isChoice(item) ? this.#fields(item) : this.#section(item)
       case 'binary':
         return this.#binary(item)
       case 'envelope':
@@ -215,11 +222,16 @@ export class ItemWriter {
 
   get #message(): MessageContent {
     if (this.#content) return this.#content
-    const octets = this.#mailbox.read(this.#uid)
+    const octets = this.#isBrief ? this.#mailbox.glance(this.#uid) : this.#mailbox.read(this.#uid)
     if (!octets) throw gone
     this.#content = new MessageContent(octets)
     return this.#content
   }
+}
+
+/** Whether it is HEADER.FIELDS of the message itself. */
+function isChoice({ fields, numbers, partial }: SectionItem): boolean {
+  return fields !== undefined && numbers.length === 0 && !partial
 }
 
 function present<T>(value: T | undefined): T {

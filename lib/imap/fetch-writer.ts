@@ -34,7 +34,7 @@ export class FetchWriter {
     this.#session = session
     this.#mailbox = mailbox
     this.#items = items
-    this.#content = new ItemWriter(session, mailbox, this.#out, () => this.#hand())
+    this.#content = new ItemWriter(session, mailbox, items, this.#out, () => this.#hand())
     this.#marks = !mailbox.readOnly && items.some(marksSeen)
     this.#tellsFlags = !items.some(item => item.kind === 'flags')
   }

@@ -1,10 +1,10 @@
 /** What searching asks of a header most often, found once and kept in the cache: addresses, subject, date. */
 import { dayOf, parseDate } from '../message/date.js'
-import { findBody, type HeaderBlock, readHeader } from '../message/header.js'
+import { findBody, type HeaderBlock, readFields, readHeader } from '../message/header.js'
 import type { TextField } from '../message/query.js'
 import { foldText } from '../message/searchable.js'
 import { decodeWords } from '../message/words.js'
-import { readMessage } from './message.js'
+import { glanceAt, readMessage } from './message.js'
 import type { State } from './state.js'
 
 /** Under which kind it stands in the cache; another number when what it holds changes. */
@@ -40,11 +40,14 @@ export function digestOf(state: State, uid: number): Digest | undefined {
 
 /** The header of a message, without reading more of it than that; undefined when it is gone. */
 export function readHead(state: State, uid: number): HeaderBlock | undefined {
-  const head = readMessage(state, uid, usualHeader)
+  const head = glanceAt(state, uid, usualHeader)
   if (!head) return undefined
-  const isWhole = head.length < usualHeader || findBody(head) < head.length
-  const octets = isWhole ? head : readMessage(state, uid)
-  return octets && readHeader(octets)
+  const end = findBody(head)
+  if (end === head.length && head.length === usualHeader) {
+    const octets = readMessage(state, uid)
+    return octets && readHeader(octets)
+  }
+  return readFields(Buffer.from(head.subarray(0, end)), 0, end)
 }
 
 function makeDigest(header: HeaderBlock): Digest {

@@ -9,7 +9,7 @@ import { expunge, type FlagChange, type StoreOptions, type StoreResult, store } 
 import { Charges, totalOf, weigh } from './charges.js'
 import type { Progress } from './columns.js'
 import { emailIdOf, threadIdOf } from './identity.js'
-import { dateOf, readMessage, savedDateOf, sizeOf, storedSizeOf } from './message.js'
+import { dateOf, glanceAt, readMessage, savedDateOf, sizeOf, storedSizeOf } from './message.js'
 import { move } from './move.js'
 import type { Quota } from './quota.js'
 import { search } from './search.js'
@@ -178,6 +178,11 @@ export class Mailbox {
   /** The stored octets, or the first `limit` of them; undefined when the message is gone. */
   read(uid: number, limit?: number): Buffer | undefined {
     return readMessage(this.#state, uid, limit)
+  }
+
+  /** The same for a short look: the octets are good until the next call, or the next await. */
+  glance(uid: number): Buffer | undefined {
+    return glanceAt(this.#state, uid)
   }
 
   /** The message's unique id for POP3: what the uidlist records (a P key), else Dovecot's default `%08Xu%08Xv`. */

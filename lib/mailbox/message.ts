@@ -9,19 +9,42 @@ import { unknownSize } from './table.js'
 /** Before this second no Maildir was written (1995). */
 const earliest = 788_918_400
 
+/** Fresh memory for each of many messages costs several times what reading them does. */
+let room = Buffer.allocUnsafeSlow(256 * 1024)
+/** A larger message does not stay in memory. */
+const usualMessage = 4 << 20
+
 /**
  * Reads a message as it is stored.
  *
  * @param limit read no more than so many octets from its beginning
  * @returns undefined when it is gone
  */
-export function readMessage(state: State, uid: number, limit = Number.POSITIVE_INFINITY): Buffer | undefined {
+export function readMessage(state: State, uid: number, limit?: number): Buffer | undefined {
+  return readInto(state, uid, limit, size => Buffer.allocUnsafe(size))
+}
+
+/** The same for a short look: the octets are good until the next message is looked at. */
+export function glanceAt(state: State, uid: number, limit?: number): Buffer | undefined {
+  return readInto(state, uid, limit, size => {
+    if (size > usualMessage) return Buffer.allocUnsafe(size)
+    if (size > room.length) room = Buffer.allocUnsafeSlow(Math.max(size, 2 * room.length))
+    return room.subarray(0, size)
+  })
+}
+
+function readInto(
+  state: State,
+  uid: number,
+  limit = Number.POSITIVE_INFINITY,
+  take: (size: number) => Buffer,
+): Buffer | undefined {
   return withFile(state, uid, (path, row) => {
     const fd = openSync(path, 'r')
     try {
       const { size, mtimeMs } = fstatSync(fd)
       noteStat(state, row, size, mtimeMs)
-      const octets = Buffer.allocUnsafe(Math.min(size, limit))
+      const octets = take(Math.min(size, limit))
       let filled = 0
       while (filled < octets.length) {
         const count = readSync(fd, octets, filled, octets.length - filled, filled)
@@ -53,7 +76,7 @@ export function sizeOf(state: State, uid: number): number | undefined {
     table.sizes[row] = size
     return size
   }
-  readMessage(state, uid)
+  glanceAt(state, uid)
   const again = table.find(uid)
   return again < 0 || table.sizes[again] === unknownSize ? undefined : table.sizes[again]
 }

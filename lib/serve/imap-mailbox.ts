@@ -119,6 +119,10 @@ export class SelectedMailbox implements ImapMailbox {
     return this.#mailbox.read(uid)
   }
 
+  glance(uid: number): Buffer | undefined {
+    return this.#mailbox.glance(uid)
+  }
+
   cached(uid: number, kind: string): Buffer | undefined {
     return this.#mailbox.cached(uid, kind)
   }
