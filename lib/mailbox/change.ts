@@ -5,7 +5,7 @@ import { Flag } from '../message/flags.js'
 import { isMissing } from '../sys/error.js'
 import { Pacer } from '../sys/pacer.js'
 import type { FlagSet } from './flag-names.js'
-import type { State } from './state.js'
+import type { Author, State } from './state.js'
 import { rescan } from './sync.js'
 
 /** Longest that the lock is held in one piece, in milliseconds. */
@@ -24,7 +24,7 @@ export interface StoreOptions {
   /** Messages with a higher MODSEQ are left alone and returned in `modified` (RFC 7162 §3.1.3). */
   readonly unchangedSince?: number
   /** The session (its View) that makes the change and is not told of it by sync(). */
-  readonly by?: object
+  readonly by?: Author
 }
 
 export interface StoreResult {
@@ -86,12 +86,16 @@ export async function store(
     changed = []
     rekeyed.clear()
   }
-  const step = async (uid: number) => {
-    const outcome = await applying(state, uid, row =>
-      table.modseqs[row]! > limit ? 'modified' : apply(state, row, change.mode, set, rekeyed),
-    )
+  const note = (outcome: Outcome, uid: number) => {
     if (outcome === 'changed') changed.push(uid)
     else if (outcome !== 'same') result[outcome].push(uid)
+  }
+  const work = (row: number) =>
+    table.modseqs[row]! > limit ? 'modified' : apply(state, row, change.mode, set, rekeyed)
+  const step = (uid: number) => {
+    const outcome = applying(state, uid, work)
+    if (typeof outcome !== 'string') return outcome.then(late => note(late, uid))
+    return note(outcome, uid)
   }
   const end = () => {
     if (changed.length === 0) return
@@ -112,7 +116,7 @@ function noteChanged(
   state: State,
   uids: readonly number[],
   rekeyed: ReadonlySet<number>,
-  by: object | undefined,
+  by: Author | undefined,
 ): void {
   const { table, journal } = state
   const modseq = state.nextModseq()
@@ -127,17 +131,28 @@ function noteChanged(
 
 type Outcome = 'changed' | 'same' | 'modified' | 'gone'
 
-/** Does something to a message's file, and again when the file has another name meanwhile. */
-async function applying(state: State, uid: number, work: (row: number) => Outcome): Promise<Outcome> {
-  for (let attempt = 0; ; attempt++) {
+/** Does something to a message's file; when the file has another name meanwhile, again, and a little later. */
+function applying(state: State, uid: number, work: (row: number) => Outcome): Outcome | Promise<Outcome> {
+  const row = state.table.find(uid)
+  if (row < 0) return 'gone'
+  try {
+    return work(row)
+  } catch (error) {
+    if (!isMissing(error)) throw error
+    return applyingAgain(state, uid, work)
+  }
+}
+
+async function applyingAgain(state: State, uid: number, work: (row: number) => Outcome): Promise<Outcome> {
+  for (let attempt = 1; ; attempt++) {
+    state.curDirectory.stale = state.newDirectory.stale = true
+    await rescan(state, true)
     const row = state.table.find(uid)
     if (row < 0) return 'gone'
     try {
       return work(row)
     } catch (error) {
       if (!isMissing(error) || attempt === retries) throw error
-      state.curDirectory.stale = state.newDirectory.stale = true
-      await rescan(state, true)
     }
   }
 }
@@ -212,15 +227,20 @@ export async function expunge(
     newDirectory.beforeOwnChange()
     rows = []
   }
-  const step = async (uid: number) => {
-    const outcome = await applying(state, uid, row => {
-      if (deletedOnly && !(table.masks[row]! & Flag.deleted)) return 'same'
-      unlinkSync(pathOf(state.directoryOf(row), table.names[row]!))
-      return 'changed'
-    })
+  const work = (row: number) => {
+    if (deletedOnly && !(table.masks[row]! & Flag.deleted)) return 'same'
+    unlinkSync(pathOf(state.directoryOf(row), table.names[row]!))
+    return 'changed'
+  }
+  const note = (outcome: Outcome, uid: number) => {
     if (outcome === 'same') return
     gone.push(uid)
     if (outcome === 'changed') rows.push(uid)
+  }
+  const step = (uid: number) => {
+    const outcome = applying(state, uid, work)
+    if (typeof outcome !== 'string') return outcome.then(late => note(late, uid))
+    return note(outcome, uid)
   }
   const end = async () => {
     if (rows.length === 0) return

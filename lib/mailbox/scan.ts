@@ -29,7 +29,7 @@ export class Directory {
   unsure = true
   /** Changes have happened that were not read yet. */
   stale = true
-  /** When it was last read, and how long that took, in milliseconds of the monotonic clock. */
+  /** When it was last read, in milliseconds of the monotonic clock, and how long it took to read it and take it over. */
   scannedAt = Number.NEGATIVE_INFINITY
   cost = 0
 
@@ -59,7 +59,6 @@ export class Directory {
 
   /** Reads all names. Unless `moved`, nothing changed meanwhile, and a file that was not found is really gone. */
   async scan(): Promise<{ names: string[]; moved: boolean }> {
-    const started = performance.now()
     const before = this.stat()
     const settled = before !== undefined && isSettled(before)
     const names = await readNames(this.path)
@@ -68,7 +67,6 @@ export class Directory {
     this.stale = before !== after
     this.unsure = !settled
     this.scannedAt = performance.now()
-    this.cost = this.scannedAt - started
     return { names, moved: before !== after || !settled }
   }
 

@@ -57,8 +57,10 @@ export async function synchronise(state: State): Promise<void> {
 export async function rescan(state: State, complete = !state.loaded): Promise<void> {
   let missing: Set<number> | undefined
   for (let attempt = 1; ; attempt++) {
+    const started = performance.now()
     const scans = await scan(state, complete)
     const findings = await match(state, scans)
+    for (const { directory } of scans) directory.cost = performance.now() - started
     const now = findings.missing
     missing = new Set(missing ? [...missing].filter(uid => now.has(uid)) : now)
     const moved = scans.some(one => one.moved)

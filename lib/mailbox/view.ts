@@ -113,6 +113,11 @@ export class View {
     )
   }
 
+  /** Of its own change it need not be told, if it knows of all before. */
+  passOver(before: number, after: number): void {
+    if (this.#tick === before) this.#tick = after
+  }
+
   /** Whether keywords were added to the mailbox since this was last asked: FLAGS is to be sent again. */
   takeKeywordNews(): boolean {
     const now = this.#state.flags.keywordCount
