@@ -4,44 +4,49 @@ import { maskOf, pathOf, timeOf } from '../maildir/name.js'
 import { isMissing } from '../sys/error.js'
 import { Pacer } from '../sys/pacer.js'
 import { guidOf } from './guid.js'
+import { ListedFiles } from './listed.js'
 import type { File } from './scan.js'
 import type { State } from './state.js'
 import { nextUidValidity } from './uidvalidity.js'
 
-/** Gives UIDs to files that have none, and rows to all, in the order of their UIDs. */
-export async function addFiles(state: State, files: readonly File[]): Promise<void> {
-  const { table, list } = state
-  const listed: File[] = []
-  const unlisted: File[] = []
-  for (const file of files) {
-    if ((list.uids.get(file.unique) ?? 0) > table.lastUid) listed.push(file)
-    else unlisted.push(file)
-  }
-  const pacer = new Pacer()
-  const ofOthers = sortedBy(listed, file => list.uids.get(file.unique)!)
-  await pacer.rest()
-  const ofNobody = sortedBy(unlisted, file => timeOf(file.name))
-  await pacer.rest()
-  await writeUids(state, ofNobody)
-  if (files.length === 0) return
-  const all = [...ofOthers, ...ofNobody]
+/** Gives rows to files whose UIDs are above all others. @returns the first UID of one that is still in new/, or 0 */
+export async function addListed(state: State, files: ListedFiles): Promise<number> {
+  const { table, foretold } = state
+  if (files.count === 0) return 0
   // A MODSEQ that no message has would raise HIGHESTMODSEQ here and nowhere else.
-  const isNoted = ({ unique }: File) => !state.foretold.has(list.uids.get(unique)!)
-  const modseq = all.some(isNoted) ? state.nextModseq() : state.modseq
-  let recent = 0
+  const modseq = isForetold(files, foretold) ? state.modseq : state.nextModseq()
   const noted: number[] = []
-  for (const file of all) {
-    const uid = list.uids.get(file.unique)!
-    const known = state.foretold.get(uid)
+  const pacer = new Pacer()
+  let recent = 0
+  for (let at = 0; at < files.count; at++) {
+    const uid = files.uid(at)
+    const name = files.name(at)
+    const known = foretold.size > 0 ? foretold.get(uid) : undefined
     if (known === undefined) noted.push(uid)
-    table.push(uid, file.name, file.isNew, maskOf(file.name), known ?? modseq, state.changes.tick)
-    if (file.isNew) recent ||= uid
+    table.push(uid, name, files.isNew(at), maskOf(name), known ?? modseq, state.changes.tick)
+    if (files.isNew(at)) recent ||= uid
     // Once sessions are there, a MODSEQ is given to all of its messages at once.
     if (!state.loaded && pacer.isDue) await pacer.rest()
   }
-  state.foretold.clear()
+  foretold.clear()
   if (state.loaded) state.flagged(noted, modseq)
-  else state.firstRecent = recent || list.next
+  return recent
+}
+
+/** Whether another process gave MODSEQs to all of them. */
+function isForetold(files: ListedFiles, foretold: ReadonlyMap<number, number>): boolean {
+  if (foretold.size < files.count) return false
+  for (let at = 0; at < files.count; at++) if (!foretold.has(files.uid(at))) return false
+  return true
+}
+
+/** Gives UIDs and rows to files that have none, in the order in which they were delivered. @returns as addListed() */
+export async function addFresh(state: State, files: readonly File[]): Promise<number> {
+  const inOrder = sortedBy(files, file => timeOf(file.name))
+  await writeUids(state, inOrder)
+  const listed = new ListedFiles()
+  for (const { name, isNew } of inOrder) listed.add(state.list.uids.ofFile(name)!, name, isNew)
+  return addListed(state, listed)
 }
 
 /** Files by a number, and by their names where it is the same. */

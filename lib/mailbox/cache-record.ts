@@ -57,11 +57,16 @@ export function recordSize(octets: Buffer, at: number): number {
   return recordHead + octets[at + 12]! + octets.readUInt32LE(at + 4)
 }
 
-/** The value, if the record is whole and of that UID and kind. */
-export function valueIn(record: Buffer, uid: number, kind: string): Buffer | undefined {
-  if (crc32(record.subarray(4)) !== record.readUInt32LE(0)) return undefined
-  const start = recordHead + record[12]!
-  if (record.readUInt32LE(8) !== uid || record.toString('latin1', recordHead, start) !== kind)
-    return undefined
-  return record.subarray(start)
+/**
+ * The value of the record that begins at `at`, all of which is there, if it is right and of that UID and kind. Written
+ * for being asked 100,000 times in a row.
+ */
+export function valueAt(octets: Buffer, at: number, uid: number, kind: string): Buffer | undefined {
+  const start = at + recordHead + octets[at + 12]!
+  if (octets.readUInt32LE(at + 8) !== uid || octets[at + 12] !== kind.length) return undefined
+  for (let i = 0; i < kind.length; i++)
+    if (octets[at + recordHead + i] !== kind.charCodeAt(i)) return undefined
+  const end = start + octets.readUInt32LE(at + 4)
+  if (crc32(octets.subarray(at + 4, end)) !== octets.readUInt32LE(at)) return undefined
+  return octets.subarray(start, end)
 }

@@ -22,7 +22,7 @@ import {
   recordHead,
   recordOf,
   recordSize,
-  valueIn,
+  valueAt,
 } from './cache-record.js'
 import { Offsets } from './offsets.js'
 
@@ -70,7 +70,7 @@ export class Cache {
 
   /** What was kept; undefined when there is nothing. The octets are not to be changed, and stay what they are. */
   get(uid: number, kind: string): Buffer | undefined {
-    const waiting = this.#waiting.get(`${uid} ${kind}`)
+    const waiting = this.#waiting.size > 0 ? this.#waiting.get(`${uid} ${kind}`) : undefined
     if (waiting) return waiting.value
     const offset = this.#open().get(kind)?.get(uid)
     return offset === undefined ? undefined : this.#read(offset, uid, kind)
@@ -191,27 +191,26 @@ export class Cache {
   #read(offset: number, uid: number, kind: string): Buffer | undefined {
     if (this.#fd === undefined) return undefined
     try {
-      let record = this.#within(offset)
-      if (!record) {
+      if (!this.#isWithin(offset)) {
         const isNext =
           offset >= this.#blockStart && offset < this.#blockStart + this.#block.length + shortRead
         this.#block = readAt(this.#fd, offset, isNext ? longRead : shortRead)
         this.#blockStart = offset
-        record = this.#within(offset) ?? this.#readLarge(offset)
       }
-      return record && valueIn(record, uid, kind)
+      if (this.#isWithin(offset)) return valueAt(this.#block, offset - this.#blockStart, uid, kind)
+      const record = this.#readLarge(offset)
+      return record && valueAt(record, 0, uid, kind)
     } catch (error) {
       this.#fail(error)
       return undefined
     }
   }
 
-  /** The record if the block read last has all of it. */
-  #within(offset: number): Buffer | undefined {
+  /** Whether the block read last has all of the record. */
+  #isWithin(offset: number): boolean {
     const at = offset - this.#blockStart
-    if (at < 0 || at + recordHead > this.#block.length) return undefined
-    const size = recordSize(this.#block, at)
-    return at + size <= this.#block.length ? this.#block.subarray(at, at + size) : undefined
+    if (at < 0 || at + recordHead > this.#block.length) return false
+    return at + recordSize(this.#block, at) <= this.#block.length
   }
 
   #readLarge(offset: number): Buffer | undefined {

@@ -15,27 +15,44 @@ const usualHeader = 8_192
 const mark = '\0'
 const fields: readonly TextField[] = ['from', 'to', 'cc', 'bcc', 'subject']
 
-/** The folded fields, and the day of the Date field in its own zone. */
-export interface Digest {
-  readonly texts: readonly string[]
-  /** Days since 1970-01-01; undefined when there is no date. */
-  readonly sentDay: number | undefined
-}
+/** The folded fields, and the day of the Date field in its own zone, as the cache has them. */
+export class Digest {
+  readonly #octets: Buffer
+  #parts: string[] | undefined
 
-/** The text of a field in a digest. */
-export function fieldText(digest: Digest, field: TextField): string {
-  return digest.texts[fields.indexOf(field)] ?? ''
+  /** @param octets the fields in their order and the day as a decimal number, a mark between them */
+  constructor(octets: Buffer) {
+    this.#octets = octets
+  }
+
+  get #all(): readonly string[] {
+    this.#parts ??= this.#octets.toString('utf8').split(mark)
+    return this.#parts
+  }
+
+  /** Days since 1970-01-01; undefined when there is no date. */
+  get sentDay(): number | undefined {
+    const day = this.#all[fields.length]
+    return day ? Number(day) : undefined
+  }
+
+  /** Whether a field holds a text. @param text folded @param octets the same in UTF-8 */
+  holds(field: TextField, text: string, octets: Buffer): boolean {
+    // Of most messages this is all that is looked at.
+    if (!this.#octets.includes(octets)) return false
+    return (this.#all[fields.indexOf(field)] ?? '').includes(text)
+  }
 }
 
 /** The digest of a message; undefined when it is gone. */
 export function digestOf(state: State, uid: number): Digest | undefined {
   const known = state.cache.get(uid, kind)
-  if (known) return decode(known.toString('utf8'))
+  if (known) return new Digest(known)
   const header = readHead(state, uid)
   if (!header) return undefined
-  const digest = makeDigest(header)
-  state.cache.put(uid, kind, Buffer.from([...digest.texts, digest.sentDay ?? ''].join(mark)))
-  return digest
+  const octets = makeDigest(header)
+  state.cache.put(uid, kind, octets)
+  return new Digest(octets)
 }
 
 /** The header of a message, without reading more of it than that; undefined when it is gone. */
@@ -50,7 +67,7 @@ export function readHead(state: State, uid: number): HeaderBlock | undefined {
   return readFields(Buffer.from(head.subarray(0, end)), 0, end)
 }
 
-function makeDigest(header: HeaderBlock): Digest {
+function makeDigest(header: HeaderBlock): Buffer {
   const texts = fields.map(name =>
     header.fields
       .filter(field => field.key === name)
@@ -59,11 +76,5 @@ function makeDigest(header: HeaderBlock): Digest {
       .replaceAll(mark, ''),
   )
   const date = parseDate(header.first('Date') ?? '')
-  return { texts, sentDay: date && dayOf(date) }
-}
-
-function decode(text: string): Digest {
-  const parts = text.split(mark)
-  const day = parts[fields.length]
-  return { texts: parts, sentDay: day ? Number(day) : undefined }
+  return Buffer.from([...texts, date ? dayOf(date) : ''].join(mark))
 }

@@ -1,6 +1,6 @@
 /** The octets of a message, its sizes and its date, whatever its file is called by now. */
 import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
-import { pathOf, sizeIn, storedSizeIn, uniqueOf } from '../maildir/name.js'
+import { pathOf, sizeIn, storedSizeIn } from '../maildir/name.js'
 import { wireSize } from '../message/wire.js'
 import { isMissing } from '../sys/error.js'
 import type { State } from './state.js'
@@ -155,7 +155,7 @@ function relocate(state: State): void {
   for (const directory of [state.newDirectory, state.curDirectory]) {
     directory.stale = true
     for (const name of namesIn(directory.path)) {
-      const row = table.find(list.uids.get(uniqueOf(name)) ?? 0)
+      const row = table.find(list.uids.ofFile(name) ?? 0)
       if (row < 0) continue
       table.names[row] = name
       table.inNew[row] = directory.isNew ? 1 : 0

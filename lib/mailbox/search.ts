@@ -9,7 +9,6 @@ import { decodeWords } from '../message/words.js'
 import { Pacer } from '../sys/pacer.js'
 import { Candidate, known, Vanished } from './candidate.js'
 import type { Progress } from './columns.js'
-import { fieldText } from './digest.js'
 import { emailIdOf, threadIdOf } from './identity.js'
 import { compileColumn, type Test, type Verdict } from './search-column.js'
 import type { State } from './state.js'
@@ -165,7 +164,8 @@ function compileHeader(key: SearchKey): Test {
     case 'bcc':
     case 'subject': {
       const value = foldText(key.value)
-      return { cost: 2, fits: ({ digest }) => fieldText(digest, key.kind).includes(value) }
+      const octets = Buffer.from(value)
+      return { cost: 2, fits: ({ digest }) => digest.holds(key.kind, value, octets) }
     }
     case 'sentsince':
       return sentTest(day => day >= key.day)

@@ -6,8 +6,9 @@
  */
 import { maskOf, uniqueOf } from '../maildir/name.js'
 import { Pacer } from '../sys/pacer.js'
-import { addFiles, moveNew } from './arrivals.js'
+import { addFresh, addListed, moveNew } from './arrivals.js'
 import { directoryFor, separate, statOf } from './doubles.js'
+import { ListedFiles } from './listed.js'
 import type { Directory, File } from './scan.js'
 import { aMoment, type State } from './state.js'
 
@@ -16,7 +17,9 @@ const attempts = 4
 
 /** What reading the directories told. */
 interface Findings {
-  /** Files of no message in the table, by unique name. */
+  /** Files of no message in the table that have a UID, in the order of these. */
+  readonly listed: ListedFiles
+  /** Files of no message in the table that have none, or one that is not to be used again, by unique name. */
   readonly fresh: Map<string, File>
   /** Second files of a message. */
   readonly doubles: File[]
@@ -89,34 +92,40 @@ async function scan(state: State, complete: boolean): Promise<Scan[]> {
 
 async function match(state: State, scans: readonly Scan[]): Promise<Findings> {
   const { table, list } = state
-  const findings: Findings = { fresh: new Map(), doubles: [], missing: new Set(), flagged: [] }
+  const listed = new ListedFiles()
+  const findings: Findings = { listed, fresh: new Map(), doubles: [], missing: new Set(), flagged: [] }
   const { fresh } = findings
+  const { lastUid } = table
+  let found = 0
   const seen = new Uint8Array(table.count)
   const complete = scans.length === 2
   const pacer = new Pacer()
   for (const { directory, names } of scans)
     for (const name of names) {
-      const unique = uniqueOf(name)
-      const uid = list.uids.get(unique)
-      const row = uid === undefined ? -1 : table.find(uid)
-      if (row < 0 || seen[row] || (!complete && isElsewhere(state, row, directory))) {
+      const uid = list.uids.ofFile(name)
+      const row = uid === undefined || uid > lastUid ? -1 : table.find(uid)
+      if (uid !== undefined && uid > lastUid) listed.add(uid, name, directory.isNew)
+      else if (row < 0 || seen[row] || (!complete && isElsewhere(state, row, directory))) {
+        const unique = uniqueOf(name)
         const file = { name, unique, isNew: directory.isNew }
         if (row >= 0 || fresh.has(unique)) findings.doubles.push(file)
         else fresh.set(unique, file)
       } else {
         seen[row] = 1
+        found++
         table.names[row] = name
         table.inNew[row] = directory.isNew ? 1 : 0
         if (maskOf(name) !== table.masks[row]) findings.flagged.push(uid!)
       }
       if (pacer.isDue) await pacer.rest()
     }
+  for (const file of listed.sort()) findings.doubles.push({ ...file, unique: uniqueOf(file.name) })
   for (let row = 0; row < table.count; row++)
     if (!seen[row] && (complete || !!table.inNew[row] === scans[0]?.directory.isNew))
       findings.missing.add(table.uids[row]!)
-  if (complete && list.uids.size > table.count)
+  if (complete && list.uids.size > found + listed.count)
     for (const [unique, uid] of list.uids)
-      if (!fresh.has(unique) && table.find(uid) < 0) findings.missing.add(uid)
+      if (!fresh.has(unique) && !listed.has(uid) && table.find(uid) < 0) findings.missing.add(uid)
   return findings
 }
 
@@ -139,9 +148,12 @@ async function take(state: State, findings: Findings, missing: ReadonlySet<numbe
     state.flagged(findings.flagged, modseq)
     state.mark(findings.flagged)
   }
-  const copies = findings.doubles.flatMap(file => separate(state, file, findings.fresh) ?? [])
+  const { listed, fresh, doubles } = findings
   if (missing.size > 0) removeMissing(state, missing)
-  await addFiles(state, [...findings.fresh.values(), ...copies])
+  const known = await addListed(state, listed)
+  const copies = doubles.flatMap(file => separate(state, file, fresh) ?? [])
+  const added = await addFresh(state, [...fresh.values(), ...copies])
+  if (!state.loaded) state.firstRecent = known || added || state.list.next
   state.loaded = true
 }
 

@@ -26,6 +26,8 @@ export function parseHeader(line: string): Header | undefined {
   return { version: 3, validity, next, guid: /^[0-9a-f]{32}$/.test(guid) ? guid : '', keys }
 }
 
+const slash = 0x2f
+
 /** Keys of a line that may be kept: those that begin with A to Z. Each ends in a space. */
 function keysOf(text: string): string {
   if (text === '') return ''
@@ -37,15 +39,15 @@ function keysOf(text: string): string {
 }
 
 /**
- * The name, and the keys before it, in a line whose UID and first space end at `start`; undefined for a line that
- * makes no sense.
+ * Where the name begins in a line whose UID and first space end at `start`, and the keys before it; undefined for a
+ * line that makes no sense.
  */
 export function nameIn(
   text: string,
   start: number,
   end: number,
   version: number,
-): { name: string; keys: string } | undefined {
+): { start: number; keys: string } | undefined {
   let colon = start
   if (version === 3)
     while (text[colon] !== ':') {
@@ -53,7 +55,8 @@ export function nameIn(
       if (space < 0 || space >= end) return undefined
       colon = space + 1
     }
-  const name = text.slice(version === 3 ? colon + 1 : start, end)
-  if (name === '' || name.includes('/')) return undefined
-  return { name, keys: version === 3 ? keysOf(text.slice(start, colon)) : '' }
+  const name = version === 3 ? colon + 1 : start
+  if (name >= end) return undefined
+  for (let i = name; i < end; i++) if (text.charCodeAt(i) === slash) return undefined
+  return { start: name, keys: version === 3 ? keysOf(text.slice(start, colon)) : '' }
 }

@@ -15,11 +15,11 @@
 import { closeSync, fdatasync, fstatSync, openSync, readSync, renameSync, statSync } from 'node:fs'
 import { setImmediate as yielding } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { uniqueOf } from '../maildir/name.js'
 import { closeQuietly, syncDirectory, writeAllSync } from '../sys/atomic.js'
 import { isMissing } from '../sys/error.js'
 import { nameIn, parseHeader } from './uidlist-line.js'
 import { hex } from './uidvalidity.js'
+import { UniqueNames } from './unique-names.js'
 
 const datasync = promisify(fdatasync)
 
@@ -52,7 +52,7 @@ export class UidList {
   /** Mailbox GUID, 32 hex digits. */
   guid = ''
   /** Unique name to UID, for every line not known to be dead. */
-  readonly uids = new Map<string, number>()
+  readonly uids = new UniqueNames()
   /** Lines in the file, dead ones too. */
   lines = 0
   /** The file has lines that are wrong: it must be written anew. */
@@ -180,9 +180,8 @@ export class UidList {
     }
     const name = text[at] === ' ' ? nameIn(text, at + 1, end, version) : undefined
     if (name && uid > this.#lastUid && uid < 0xffff_ffff) {
-      const unique = uniqueOf(name.name)
       // A file listed twice has the later UID: it was expunged, and somebody brought it back.
-      this.uids.set(unique, uid)
+      this.uids.setFile(text, uid, name.start, end)
       if (name.keys !== '') this.#lineKeys.set(uid, name.keys)
       this.#lastUid = uid
     } else this.broken = true
@@ -226,7 +225,7 @@ export class UidList {
     this.guid = known.guid
     this.#headerKeys = known.headerKeys
     for (const [uid, keys] of known.lineKeys) this.#lineKeys.set(uid, keys)
-    for (const [row, name] of rows.names.entries()) this.uids.set(uniqueOf(name), rows.uids[row]!)
+    for (const [row, name] of rows.names.entries()) this.uids.setFile(name, rows.uids[row]!)
     return true
   }
 
@@ -240,7 +239,7 @@ export class UidList {
     this.guid = known.guid
     this.next = known.next + restoredSkip
     this.broken = true
-    for (const [row, name] of rows.names.entries()) this.uids.set(uniqueOf(name), rows.uids[row]!)
+    for (const [row, name] of rows.names.entries()) this.uids.setFile(name, rows.uids[row]!)
   }
 
   /** A message is gone: its line is dead, and its name, should it come back, is a new message. */
