@@ -1,7 +1,7 @@
 /** mail-fetch: outside accounts pulled in; nothing there ever changes. */
 import { type FetchOptions, fetchAccount, withAccount } from '../fetch/fetch.js'
 import { Proof } from '../fetch/proof.js'
-import { adviceFor, providerOf } from '../fetch/providers.js'
+import { adviceFor, providerOf, providers } from '../fetch/providers.js'
 import { LoginRefused } from '../fetch/trouble.js'
 import { watchAccount } from '../fetch/watch.js'
 import { describe, exits, MailError } from '../sys/error.js'
@@ -111,8 +111,9 @@ async function settled(chosen: Chosen, run: Run): Promise<number> {
   }
 }
 
-function advise({ account }: Chosen): void {
-  const provider = providerOf(account.host)
+function advise({ account, settings }: Chosen): void {
+  const named = settings.provider === undefined ? undefined : providers[settings.provider]
+  const provider = named ?? providerOf(account.host)
   const { LC_ALL, LC_MESSAGES, LANG } = process.env
   if (provider) process.stderr.write(`${adviceFor(provider, LC_ALL || LC_MESSAGES || LANG || '')}\n`)
 }

@@ -39,11 +39,13 @@ ${more}`
 function stage(t: { after(work: () => void): void }, tables: string) {
   const place = makePlace(tables)
   t.after(() => place.remove())
-  const run = (...args: string[]) => {
+  const run = (...given: (string | NodeJS.ProcessEnv)[]) => {
+    const args = given.filter(each => typeof each === 'string')
+    const environment = given.find(each => typeof each !== 'string')
     const { status, stdout, stderr } = spawnSync(
       process.execPath,
       [commandPath('mail-fetch'), ...args, '-c', place.config],
-      { encoding: 'utf8', env: { ...process.env, LC_ALL: 'C' } },
+      { encoding: 'utf8', env: { ...process.env, LC_ALL: 'C', ...environment } },
     )
     return { status, stdout, stderr }
   }
@@ -129,6 +131,12 @@ test('a refused login is 77, and is not asked again', t => {
   assert.equal(first.status, 77)
   assert.match(first.stderr, /refuses the login of alice/)
   assert.match(run().stderr, /not asked again until the configuration changes, or with --retry-login/)
+})
+
+test('a refused login says what the provider wants, in English and in Korean', t => {
+  const { run } = stage(t, account('provider = "naver"', 'wrong'))
+  assert.match(run().stderr, /app password.*\n?.*Two-step verification/s)
+  assert.match(run({ LC_ALL: 'ko_KR.UTF-8' }).stderr, /애플리케이션 비밀번호/)
 })
 
 test('what calls it wrongly is 64, what configures it wrongly 78, what cannot be reached 75', t => {

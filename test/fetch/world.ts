@@ -69,8 +69,8 @@ export function digest(directory: string): string[] {
   const lines: string[] = []
   const walk = (path: string) => {
     for (const name of readdirSync(path).sort()) {
-      // Dovecot's own index, which it writes when it likes to.
-      if (/^dovecot\.(?:index|list)|^dovecot-uidvalidity|^maildirfolder/.test(name)) continue
+      // Indexes of the server, which it writes when it likes to.
+      if (/^dovecot\.(?:index|list)|^dovecot-uidvalidity|^maildirfolder|^postern\./.test(name)) continue
       const each = join(path, name)
       const { mtimeMs, mode } = statSync(each)
       if (statSync(each).isDirectory()) {

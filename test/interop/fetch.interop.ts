@@ -4,7 +4,6 @@ import { spawnSync } from 'node:child_process'
 import {
   chmodSync,
   chownSync,
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -15,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { withAccount } from '../../lib/fetch/fetch.js'
 import { parseMbsyncState } from '../../lib/fetch/mbsync.js'
@@ -23,9 +22,9 @@ import { LoginRefused } from '../../lib/fetch/trouble.js'
 import { Account } from '../../lib/mailbox/account.js'
 import { encodeMutf7 } from '../../lib/message/mutf7.js'
 import { Log } from '../../lib/sys/log.js'
+import { destroyAtRandom } from '../fetch/destruction.js'
 import { accountAt, digest, fetched, fetchOnce, holds, numbers, put, text } from '../fetch/world.js'
 import { Dovecot, mailUser, noDovecot } from '../support/dovecot.js'
-import { randomFrom } from '../support/generator.js'
 import { ImapClient } from '../support/imap-client.js'
 import { has } from '../support/program.js'
 import { temporaryDirectory } from '../support/world.js'
@@ -230,66 +229,7 @@ describe('mail-fetch and Dovecot', { skip: noDovecot() }, () => {
 
   test('whatever is destroyed here, in whatever order: there nothing changes, here nothing is lost or doubled', async t => {
     const { remote, home, account } = stage(t)
-    put(remote, range(50), 'S')
-    put(join(remote, '.Work'), range(20, 101), 'F')
-    const maildir = join(home, 'Maildir')
-    const random = randomFrom(11)
-    const pick = <T>(list: readonly T[]) => list[Math.floor(random() * list.length)] as T
-    const cur = (folder: string) => join(maildir, folder, 'cur')
-    /** What the user did away with, and may so be missing; what may come back since the memory was lost. */
-    const away = new Set<number>()
-    const numberIn = (path: string) => Number(/^Message-ID: <(\d+)@/m.exec(readFileSync(path, 'latin1'))?.[1])
-    const some = (folder: string) => {
-      const names = existsSync(cur(folder)) ? readdirSync(cur(folder)) : []
-      return names.length === 0 ? undefined : join(cur(folder), pick(names))
-    }
-    const deeds: (() => void)[] = [
-      () => {
-        const path = some(pick(['', '.Work']))
-        if (path === undefined) return
-        away.add(numberIn(path))
-        unlinkSync(path)
-      },
-      () => {
-        const path = some('')
-        if (path === undefined) return
-        away.add(numberIn(path))
-        renameSync(path, join(cur('.Archive'), basename(path)))
-      },
-      () => {
-        const path = some('')
-        if (path !== undefined) renameSync(path, path.replace(/:2,.*/, `:2,${pick(['', 'FST', 'R'])}`))
-      },
-      () => {
-        for (const name of existsSync(cur('.Work')) ? readdirSync(cur('.Work')) : [])
-          away.add(numberIn(join(cur('.Work'), name)))
-        rmSync(join(maildir, '.Work'), { recursive: true, force: true })
-      },
-      () => rmSync(account.state, { force: true }),
-      () => rmSync(join(maildir, 'dovecot-uidlist'), { force: true }),
-      () => {
-        if (existsSync(account.state))
-          writeFileSync(account.state, readFileSync(account.state).subarray(0, 300))
-      },
-    ]
-    await fetchOnce(account)
-    const there = digest(remote)
-    for (let round = 0; round < 40; round++) {
-      const deed = pick(deeds)
-      deed()
-      await fetchOnce(account)
-      for (const [folder, all] of [
-        ['INBOX', range(50)],
-        ['Work', range(20, 101)],
-      ] as const) {
-        const here = await numbers(home, folder)
-        assert.equal(new Set(here).size, here.length, `${folder} has some twice after ${deed}`)
-        const missing = all.filter(number => !here.includes(number) && !away.has(number))
-        assert.deepEqual(missing, [], `missing in ${folder} after ${deed}`)
-      }
-    }
-    assert.ok(away.size > 20)
-    assert.deepEqual(digest(remote), there)
+    await destroyAtRandom({ remote, home, account, seed: 11 })
   })
 
   test('what mbsync fetched is taken over: nothing again, not what was deleted here either', {
