@@ -3,7 +3,7 @@ import { serveImap } from '../imap/server.js'
 import { keepMailboxes } from '../mailbox/memory.js'
 import { imapBackend } from '../serve/imap.js'
 import { daemonCommand } from './daemon.js'
-import { imapScripts, listenerFor } from './imap-scripts.js'
+import { imapScripts, listenerFor, sieveUrl } from './imap-scripts.js'
 import type { Service } from './service.js'
 import { version } from './version.js'
 
@@ -25,6 +25,7 @@ export const imapService: Service<'imapd'> = {
             log: parts.log,
           }),
           hostname: config.hostname,
+          sieveUrl: sieveUrl(config),
           tls: door.listener.tls,
           identity: door.identity,
           id: { name: 'Postern', version },

@@ -170,6 +170,8 @@ export function contextFor(
     },
     mailboxExists: name => maildir?.has(name) ?? name.toUpperCase() === 'INBOX',
     specialUseExists: (mailbox, use) => maildir?.hasUse(mailbox, use) ?? false,
+    mailboxIdExists: id => maildir?.hasId(id) ?? false,
+    metadata: (mailbox, entry) => maildir?.annotation(mailbox, entry),
     listExists: name => lists?.has(name) ?? false,
     listHolds: (name, value) => lists?.holds(name, value) ?? false,
     listMembers: name => lists?.members(name) ?? [],

@@ -129,7 +129,7 @@ function sayOutgoing(
 
 /** @returns 1, or 0 where it cannot be stored */
 function store(
-  wanted: Pick<StoreAction, 'mailbox' | 'create' | 'flags' | 'specialUse'>,
+  wanted: Pick<StoreAction, 'mailbox' | 'create' | 'flags' | 'specialUse' | 'mailboxId'>,
   recipient: LocalRecipient,
   inbox: string,
   say: Say,

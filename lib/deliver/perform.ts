@@ -125,7 +125,9 @@ class Performer {
 
   async #store(store: Store, message: Version): Promise<void> {
     const wanted =
-      isInbox(store.mailbox) && !store.specialUse ? { ...store, mailbox: this.#setting.inbox } : store
+      isInbox(store.mailbox) && !store.specialUse && !store.mailboxId
+        ? { ...store, mailbox: this.#setting.inbox }
+        : store
     const { mailbox, ...target } = await this.#folders.target(wanted)
     if (message.edited) await this.#copy(target, message.octets)
     else this.#plan.targets.push(target)

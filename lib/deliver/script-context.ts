@@ -32,6 +32,8 @@ export function siteContext(
     },
     mailboxExists: mailbox => folders.has(mailbox),
     specialUseExists: (mailbox, use) => folders.hasUse(mailbox, use),
+    mailboxIdExists: id => folders.hasId(id),
+    metadata: (mailbox, entry) => folders.annotation(mailbox, entry),
     listExists: list => lists?.has(list) ?? false,
     listHolds: (list, value) => lists?.holds(list, value) ?? false,
     listMembers: list => lists?.members(list) ?? [],

@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Keywords } from '../mailbox/keywords.js'
+import { Noted } from '../mailbox/noted.js'
 import { BadName, canonicalName, directoryOf } from '../maildir/layout.js'
 import { type Delivered, Delivery, makeMaildir, type Target } from '../maildir/maildir.js'
 import { Flag, flagBit, flagLetters } from '../message/flags.js'
@@ -12,24 +13,17 @@ import { isInbox, isStore } from '../sieve/result.js'
 import { withDotlock } from '../sys/dotlock.js'
 import { describe, MailError } from '../sys/error.js'
 
-/** RFC 6154 uses, by the names that folders with them have. */
-const uses: Readonly<Record<string, string>> = {
-  Drafts: '\\drafts',
-  Sent: '\\sent',
-  Junk: '\\junk',
-  Trash: '\\trash',
-  Archive: '\\archive',
-}
-
 /** Where something is to be stored, as actions say it. */
-export type Store = Pick<StoreAction, 'mailbox' | 'create' | 'flags' | 'specialUse'>
+export type Store = Pick<StoreAction, 'mailbox' | 'create' | 'flags' | 'specialUse' | 'mailboxId'>
 
 /** The folders of a Maildir, asked and written without an index. */
 export class ScriptMaildir {
   readonly #root: string
+  readonly #noted: Noted
 
   constructor(root: string) {
     this.#root = root
+    this.#noted = new Noted(root)
   }
 
   has(mailbox: string): boolean {
@@ -39,12 +33,18 @@ export class ScriptMaildir {
 
   /** Whether a mailbox has a use; without one, whether any has. */
   hasUse(mailbox: string | undefined, use: string): boolean {
-    if (mailbox === undefined) return this.#withUse(use) !== undefined
-    return this.has(mailbox) && uses[mailbox] === use.toLowerCase()
+    return mailbox === undefined
+      ? this.#noted.withUse(use) !== undefined
+      : this.has(mailbox) && this.#noted.hasUse(mailbox, use)
   }
 
-  #withUse(use: string): string | undefined {
-    return Object.keys(uses).find(name => uses[name] === use.toLowerCase() && this.has(name))
+  hasId(id: string): boolean {
+    return this.#noted.withId(id) !== undefined
+  }
+
+  /** The value of an annotation of a mailbox, or of the server (RFC 5464). */
+  annotation(mailbox: string | undefined, entry: string): string | undefined {
+    return this.#noted.value(mailbox, entry)
   }
 
   #pathOf(mailbox: string): string | undefined {
@@ -104,9 +104,11 @@ export class ScriptMaildir {
     }
   }
 
-  /** The mailbox that a store means: the one with the use it asks for, if there is one. */
-  wanted({ mailbox, specialUse }: Pick<Store, 'mailbox' | 'specialUse'>): string {
-    return canonicalName((specialUse && this.#withUse(specialUse)) ?? mailbox)
+  /** The mailbox that a store means: the one with the id or the use it asks for, if there is one. */
+  wanted({ mailbox, specialUse, mailboxId }: Pick<Store, 'mailbox' | 'specialUse' | 'mailboxId'>): string {
+    const byId = mailboxId === undefined ? undefined : this.#noted.withId(mailboxId)
+    const byUse = specialUse === undefined ? undefined : this.#noted.withUse(specialUse)
+    return canonicalName(byId ?? byUse ?? mailbox)
   }
 
   async #storeOne(action: StoreAction): Promise<Delivered> {

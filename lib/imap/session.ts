@@ -25,6 +25,8 @@ export interface ImapOptions {
   readonly identity: Identity | undefined
   /** What ID answers (RFC 2971). */
   readonly id: Readonly<Record<string, string>>
+  /** The server that manages the scripts that run for what clients do (RFC 6785 §2.1); undefined where none does. */
+  readonly sieveUrl?: string | undefined
   /** Largest message that APPEND takes, in octets. */
   readonly appendLimit: number
   /** Autologout: longest silence of who is logged in (at least 30 minutes, RFC 3501 §5.4), and of who is not, in ms. */

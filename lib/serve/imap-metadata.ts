@@ -2,17 +2,15 @@
 import type { Metadata } from '../imap/backend.js'
 import { no } from '../imap/reply.js'
 import type { Account } from '../mailbox/account.js'
+import { reserved, seenOf, server, split } from '../mailbox/attribute-names.js'
 import { parseUses, standardFolders, useEntry } from '../mailbox/special-use.js'
 
-/** What Dovecot keeps beside that of the clients; the server's entries stand among INBOX's. */
-const reserved = 'vendor/vendor.dovecot/pvt/'
-const server = `${reserved}server/`
 /** Most entries of one mailbox. */
 const most = 200
 
 /** @param mailbox undefined for the server @throws MailboxError nonexistent */
 export async function readMetadata(account: Account, mailbox: string | undefined): Promise<Metadata> {
-  const found = chosen(account.attributes.of(await account.guidOf(mailbox ?? 'INBOX')), mailbox)
+  const found = seenOf(account.attributes.of(await account.guidOf(mailbox ?? 'INBOX')), mailbox)
   if (mailbox === undefined) return found
   const use = account.specialUse(mailbox)
   if (use === undefined) found.delete(useEntry)
@@ -28,27 +26,10 @@ export function readAllMetadata(account: Account): ReadonlyMap<string, Metadata>
   for (const [name, guid] of account.guids()) {
     const entries = noted.get(guid)
     if (!entries) continue
-    if (name === 'INBOX') all.set('', chosen(entries, undefined))
-    all.set(name, chosen(entries, name))
+    if (name === 'INBOX') all.set('', seenOf(entries, undefined))
+    all.set(name, seenOf(entries, name))
   }
   return all
-}
-
-/** Of what is noted under a GUID, what a client sees of the mailbox, or of the server. */
-function chosen(entries: Metadata, mailbox: string | undefined): Map<string, Buffer> {
-  const found = new Map<string, Buffer>()
-  for (const [name, value] of entries) {
-    const [scope, path] = split(name)
-    if (mailbox !== undefined && !path.startsWith(reserved)) found.set(name, value)
-    if (mailbox === undefined && path.startsWith(server))
-      found.set(`${scope}/${path.slice(server.length)}`, value)
-  }
-  return found
-}
-
-function split(name: string): [scope: string, path: string] {
-  const at = name.indexOf('/', 1)
-  return [name.slice(0, at), name.slice(at + 1)]
 }
 
 /** Changes all of it, or nothing. @throws ImapError NO, MailboxError nonexistent */

@@ -1,7 +1,7 @@
 /** Scripts that run for what IMAP clients do (RFC 6785), through a real mail-imapd. */
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the variables of Sieve look so
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { imapService } from '../../lib/command/imapd.js'
@@ -23,6 +23,9 @@ mailbox = "Junk"
 from = "INBOX"
 causes = ["COPY"]
 before = "learn.sieve"
+[[sieved.listen]]
+address = "127.0.0.1:4191"
+tls = "off"
 [queue]
 directory = "queue"
 [relay]
@@ -237,4 +240,31 @@ test('a rule with `from` and `causes` counts for these alone', async () => {
   await select('Kept')
   await client.ok('COPY 1 Junk')
   assert.deepEqual(await flagsIn('Junk'), ['$Learnt', '', ''])
+})
+
+test("§2.3.1: the annotation of a mailbox names the user's own script, or that of the server does", async () => {
+  const folder = join(dirname(running.maildir('alice')), 'sieve')
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(join(folder, 'mark.sieve'), 'require ["imapsieve", "imap4flags"]; addflag "$Marked";')
+  writeFileSync(join(folder, 'other.sieve'), 'require ["imapsieve", "imap4flags"]; addflag "$Other";')
+  await mailbox('Noted', 'before')
+  await client.ok('SETMETADATA "Noted" (/shared/imapsieve/script "mark")')
+  await client.ok('APPEND "Noted"', message('after'))
+  await client.ok('SETMETADATA "" (/shared/imapsieve/script "other")')
+  await client.ok('APPEND "Noted"', message('still'))
+  await mailbox('Plain', 'by the server')
+  await client.ok('SETMETADATA "Noted" (/shared/imapsieve/script "")')
+  await client.ok('APPEND "Noted"', message('none'))
+  await client.ok('SETMETADATA "Noted" (/shared/imapsieve/script "no such")')
+  await client.ok('APPEND "Noted"', message('missing'))
+  await client.ok('SETMETADATA "Noted" (/shared/imapsieve/script "../mark")')
+  await client.ok('APPEND "Noted"', message('trick'))
+  await client.ok('SETMETADATA "" (/shared/imapsieve/script NIL)')
+  assert.deepEqual(await flagsIn('Noted'), ['', '$Marked', '$Marked', '', '', ''])
+  assert.deepEqual(await flagsIn('Plain'), ['$Other'])
+})
+
+test('§2.1: IMAPSIEVE says where scripts are managed, where they are', async () => {
+  const [line = ''] = await client.ok('CAPABILITY')
+  assert.match(line, / IMAPSIEVE=sieve:\/\/mail\.ilnmors\.internal:4191 /)
 })

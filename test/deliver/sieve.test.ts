@@ -369,3 +369,57 @@ if envelope :is "from" "ann@x.example" { fileinto :create "from-ann-\${d}"; }`,
   await world.deliver(message, [world.to('alice', { address: 'alice+shop@here.example', detail: 'shop' })])
   assert.deepEqual(world.places('alice'), ['from-ann-shop new'])
 })
+
+/** A folder as a server has opened it: it has an id. */
+function known(world: World, folder: string, id: string): void {
+  const path = folder === 'INBOX' ? world.maildir('alice') : world.folder('alice', folder)
+  mkdirSync(path, { recursive: true })
+  writeFileSync(join(path, 'dovecot-uidlist'), `3 V1700000000 N1 G${id}\n`)
+}
+
+const asked = [
+  [
+    'require ["fileinto","mboxmetadata"]; if metadata "Lists" "/private/comment" "my lists" { fileinto "Lists"; }',
+    'RFC 5490 §3.3: an annotation of a folder',
+  ],
+  [
+    'require ["fileinto","servermetadata"]; if allof (servermetadata :contains "/shared/comment" "welcome", not servermetadataexists "/shared/none") { fileinto "Lists"; }',
+    'RFC 5490 §4: an annotation of the server',
+  ],
+  [
+    'require ["fileinto","mboxmetadata"]; if allof (metadataexists "Lists" "/PRIVATE/Comment", not metadataexists "INBOX" "/private/comment", not metadataexists "None" "/private/comment") { fileinto "Lists"; }',
+    'RFC 5490 §3.4: whether there is one',
+  ],
+  [
+    'require ["fileinto","mailboxid"]; if allof (mailboxidexists "0123456789abcdef0123456789abcdef", not mailboxidexists "F6352ae03") { fileinto :mailboxid "0123456789abcdef0123456789abcdef" "Gone"; }',
+    'RFC 9042 §3, §4: a folder by its id',
+  ],
+  [
+    'require ["fileinto","mailboxid"]; fileinto :mailboxid "F6352ae03" "Lists";',
+    'RFC 9042 §3: an id that is none; the name counts',
+  ],
+  [
+    'require ["fileinto","special-use"]; if specialuse_exists "Lists" "\\\\Important" { fileinto :specialuse "\\\\important" "INBOX"; }',
+    'RFC 8579: a use that a client has given',
+  ],
+] as const
+
+for (const [script, why] of asked)
+  test(`${why}, from what the user's clients have noted`, async t => {
+    const world = new World(t)
+    known(world, 'INBOX', 'ffffffffffffffffffffffffffffffff')
+    known(world, 'Lists', '0123456789abcdef0123456789abcdef')
+    writeFileSync(
+      join(world.maildir('alice'), 'dovecot-attributes'),
+      `priv/0123456789abcdef0123456789abcdef/comment
+my lists
+priv/0123456789abcdef0123456789abcdef/specialuse
+\\Important
+shared/ffffffffffffffffffffffffffffffff/vendor/vendor.dovecot/pvt/server/comment
+You are welcome
+`,
+    )
+    world.script('alice', script)
+    await world.deliver(message, [world.to('alice')])
+    assert.deepEqual(world.places('alice'), ['Lists new'])
+  })
