@@ -1,7 +1,7 @@
 /** CAPABILITY (RFC 3501 §6.1.1): what is said before login, and what after it. Nothing is named that is not whole. */
 import type { Session } from './session.js'
 
-const always = ['IMAP4rev1', 'LITERAL+', 'SASL-IR', 'ENABLE', 'ID', 'IDLE']
+const always = ['IMAP4rev1', 'IMAP4rev2', 'LITERAL+', 'SASL-IR', 'ENABLE', 'ID', 'IDLE']
 const afterLogin = [
   ...[
     'NAMESPACE',

@@ -93,7 +93,7 @@ export class ItemWriter {
       case 'flags':
         out
           .text('FLAGS (')
-          .text(present(flagText(mailbox, uid)))
+          .text(present(flagText(this.#session, mailbox, uid)))
           .text(')')
         break
       case 'modseq':

@@ -128,7 +128,8 @@ export class FetchWriter {
   }
 
   #tellMarked(uid: number): void {
-    if (this.#tellsFlags) this.#out.text(` FLAGS (${flagText(this.#mailbox, uid) ?? '\\Seen'})`)
+    if (this.#tellsFlags)
+      this.#out.text(` FLAGS (${flagText(this.#session, this.#mailbox, uid) ?? '\\Seen'})`)
     if (this.#session.condstore && !this.#items.some(item => item.kind === 'modseq'))
       this.#out.text(` MODSEQ (${this.#mailbox.modseq(uid)})`)
   }

@@ -20,7 +20,8 @@ export type Selection = 'SUBSCRIBED' | 'SPECIAL-USE'
 export interface ListEntry {
   readonly name: string
   readonly attributes: readonly string[]
-  readonly selectable: boolean
+  /** Whether a STATUS goes with it where one is asked for: not with a parent that is named for its children alone. */
+  readonly hasStatus: boolean
   /** The selections that something below it meets (CHILDINFO). */
   readonly childInfo: readonly Selection[]
 }
@@ -58,7 +59,7 @@ export function listEntries(
     entries.push({
       name: node.name,
       attributes: attributesOf(node, request),
-      selectable: node.selectable,
+      hasStatus: node.selectable && isSelected(node),
       childInfo: info?.met ?? [],
     })
   }

@@ -32,12 +32,8 @@ export async function tellListing(
   after: Listing,
   isWanted: IsWanted,
 ): Promise<void> {
-  const told = await attributeTexts(session.mail)
-  const tell = (name: string, oldName?: string) => {
-    const old = oldName === undefined ? '' : ` ("OLDNAME" (${session.nameText(oldName)}))`
-    const text = told.get(name) ?? '(\\NonExistent)'
-    session.untagged(`LIST ${text} "${separator}" ${session.nameText(name)}${old}`)
-  }
+  const attributes = await attributeTexts(session.mail)
+  const tell = (name: string, oldName?: string) => tellName(session, attributes, name, oldName)
   const { renamed, others } = nameChanges(before.ids, after.ids)
   for (const [to, from] of renamed) if (isWanted('MAILBOXNAME', to)) tell(to, from)
   for (const name of others) if (isWanted('MAILBOXNAME', name)) tell(name)
@@ -46,6 +42,22 @@ export async function tellListing(
   for (const name of [...subscribed, ...left])
     if (isWanted('SUBSCRIPTIONCHANGE', name) && !renamed.has(name)) tell(name)
   tellMetadata(session, before.metadata, after.metadata, isWanted)
+}
+
+/** Tells how LIST shows a mailbox. @param oldName what the client called it, where that is another name */
+export async function tellListed(session: Session, name: string, oldName?: string): Promise<void> {
+  tellName(session, await attributeTexts(session.mail), name, oldName)
+}
+
+function tellName(
+  session: Session,
+  attributes: ReadonlyMap<string, string>,
+  name: string,
+  oldName: string | undefined,
+): void {
+  const old = oldName === undefined ? '' : ` ("OLDNAME" (${session.nameText(oldName)}))`
+  const text = attributes.get(name) ?? '(\\NonExistent)'
+  session.untagged(`LIST ${text} "${separator}" ${session.nameText(name)}${old}`)
 }
 
 /** The attributes of all mailboxes, as LIST shows them. */

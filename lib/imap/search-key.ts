@@ -23,7 +23,7 @@ export interface Program {
 export function readSearch(args: Decoder, session: Session): Program {
   if (args.tryWord('CHARSET')) {
     // RFC 6855 §3: there is no other charset than UTF-8 then, and saying so is a mistake.
-    if (args.utf8) throw bad('After ENABLE UTF8=ACCEPT there is no CHARSET.')
+    if (session.enabled.has('UTF8=ACCEPT')) throw bad('After ENABLE UTF8=ACCEPT there is no CHARSET.')
     args.space()
     checkCharset(args.text('The charset'))
     args.space()

@@ -22,6 +22,18 @@ export interface Wanted {
   readonly items: readonly FetchItem[]
 }
 
+/** What IMAP4rev2 tells of a search that does not say what it wants (RFC 9051 §6.4.4). */
+export const allOfIt: Wanted = {
+  min: false,
+  max: false,
+  all: true,
+  count: false,
+  save: false,
+  partial: undefined,
+  update: false,
+  items: [],
+}
+
 export interface Found {
   /** In the order of the answer; ascending, unless they were sorted. */
   readonly uids: readonly number[]

@@ -110,9 +110,14 @@ export class Session {
     return this.enabled.has('QRESYNC')
   }
 
-  /** Whether names and strings are UTF-8 as they stand (RFC 6855). */
+  /** Whether the client speaks IMAP4rev2 (RFC 9051). */
+  get rev2(): boolean {
+    return this.enabled.has('IMAP4REV2')
+  }
+
+  /** Whether names and strings are UTF-8 as they stand (RFC 6855, RFC 9051 §5.1). */
   get utf8(): boolean {
-    return this.enabled.has('UTF8=ACCEPT')
+    return this.rev2 || this.enabled.has('UTF8=ACCEPT')
   }
 
   /** A mailbox name as this client reads it. */

@@ -34,7 +34,7 @@ export async function tellUpdates(session: Session, expunge: boolean): Promise<v
         session.untagged(`${update.count} EXISTS`)
         break
       case 'recent':
-        session.untagged(`${update.count} RECENT`)
+        if (!session.rev2) session.untagged(`${update.count} RECENT`)
         break
       case 'flags':
         if (tellsFlags) tellFlags(session, mailbox, update.seq, update.uid)
@@ -66,7 +66,7 @@ function tellVanished(session: Session, updates: readonly ImapUpdate[]): void {
 
 /** Tells the flags of one message, unless it is gone. */
 export function tellFlags(session: Session, mailbox: ImapMailbox, seq: number, uid: number): void {
-  const flags = flagText(mailbox, uid)
+  const flags = flagText(session, mailbox, uid)
   if (flags === undefined) return
   const modseq = session.condstore ? ` MODSEQ (${mailbox.modseq(uid)})` : ''
   session.untagged(`${seq} FETCH (UID ${uid} FLAGS (${flags})${modseq})`)

@@ -52,6 +52,7 @@ const enableable: ReadonlySet<string> = new Set([
   'CONDSTORE',
   'QRESYNC',
   'UTF8=ACCEPT',
+  'IMAP4REV2',
   'METADATA',
   'METADATA-SERVER',
 ])
@@ -63,7 +64,7 @@ export async function enable(session: Session, args: Decoder): Promise<void> {
   while (args.trySpace() && !args.atEnd)
   args.end()
   const added = names.filter(name => enableable.has(name) && !session.enabled.has(name))
-  session.untagged(`ENABLED${added.map(name => ` ${name}`).join('')}`)
+  session.untagged(`ENABLED${added.map(name => ` ${name.replace('REV2', 'rev2')}`).join('')}`)
   if (added.includes('CONDSTORE') || added.includes('QRESYNC')) session.useCondstore()
   // RFC 5464 §4.4: changes that others make from now on are told.
   if (added.some(name => name.startsWith('METADATA')))

@@ -27,12 +27,13 @@ export async function list(session: Session, args: Decoder): Promise<void> {
   const patterns = several ? args.list(() => args.pattern()) : [args.pattern()]
   const wanted = args.trySpace() ? readReturn(args) : undefined
   args.end()
-  if (patterns.length === 1 && patterns[0] === '' && !options) return tellRoot(session, 'LIST')
+  if (patterns.length === 1 && patterns[0] === '' && !options && !several && !wanted)
+    return tellRoot(session, 'LIST')
   await tellList(session, wanted?.status ?? [], {
     patterns: patterns.map(pattern => reference + pattern),
     selection,
     recursive: options?.includes('RECURSIVEMATCH') === true,
-    extended: options !== undefined || several || wanted !== undefined,
+    extended: session.rev2 || options !== undefined || several || wanted !== undefined,
     tellSubscribed: wanted?.subscribed === true,
   })
 }
@@ -78,7 +79,7 @@ async function tellList(session: Session, status: readonly string[], request: Li
   for (const entry of listEntries(await mail.folders(), subscriptions, request)) {
     session.untagged(`LIST ${entryText(session, entry.name, entry.attributes)}${childInfo(entry)}`)
     // RFC 5819 §2: a mailbox that cannot be looked at has no STATUS, and that is no error.
-    if (status.length > 0 && entry.selectable) await tellStatus(session, entry.name, status).catch(() => {})
+    if (status.length > 0 && entry.hasStatus) await tellStatus(session, entry.name, status).catch(() => {})
   }
 }
 

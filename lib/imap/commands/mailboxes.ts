@@ -1,17 +1,30 @@
 /** What changes the list of mailboxes: CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 3501 §6.3.3–7). */
 import type { Answer } from '../command.js'
 import type { Decoder } from '../decode.js'
+import { tellListed } from '../listing.js'
 import { bad, no } from '../reply.js'
 import type { Session } from '../session.js'
 
-/** `CREATE a.b.` announces children; nothing has to be prepared for them. */
+/** With a special use where one is asked for (RFC 6154 §3). */
 export async function create(session: Session, args: Decoder): Promise<Answer> {
   args.space()
   const name = args.mailbox()
   const use = args.trySpace() && !args.atEnd ? readParameters(args) : undefined
   args.end()
-  const { mailboxId } = await session.mail.create(name.endsWith('.') ? name.slice(0, -1) : name, use)
+  const normal = normalised(session, name)
+  const { mailboxId } = await session.mail.create(normal, use)
+  if (normal !== withoutEnd(name)) await tellListed(session, normal, name)
   return { code: `MAILBOXID (${mailboxId})` }
+}
+
+/** `CREATE a.b.` announces children; nothing has to be prepared for them. */
+function withoutEnd(name: string): string {
+  return name.endsWith('.') ? name.slice(0, -1) : name
+}
+
+/** A new name in Net-Unicode (RFC 9051 §6.3.4), where names are Unicode on the wire; modified UTF-7 stays what it is. */
+function normalised(session: Session, name: string): string {
+  return session.utf8 ? withoutEnd(name).normalize('NFC') : withoutEnd(name)
 }
 
 /** `(USE (\Drafts \Sent))` (RFC 6154 §3) */
@@ -42,7 +55,9 @@ export async function rename(session: Session, args: Decoder): Promise<void> {
   args.end()
   if (to === '') throw bad('The new name is missing.')
   if (from !== 'INBOX') await leave(session, from)
-  await session.mail.rename(from, to.endsWith('.') ? to.slice(0, -1) : to)
+  const normal = normalised(session, to)
+  await session.mail.rename(from, normal)
+  if (normal !== withoutEnd(to)) await tellListed(session, normal, from)
 }
 
 /** A mailbox that is selected here and is about to go or to change its name is closed first. */

@@ -3,13 +3,13 @@ import type { SortKey } from '../../message/query.js'
 import type { Call } from '../command.js'
 import type { Decoder } from '../decode.js'
 import { type Program, readSearch } from '../search-key.js'
-import { readReturn, tellResult, type Wanted } from '../search-result.js'
+import { allOfIt, readReturn, tellResult, type Wanted } from '../search-result.js'
 import type { Session } from '../session.js'
 import { lowerBound } from '../set.js'
 
 export async function search(session: Session, args: Decoder, call: Call): Promise<void> {
   args.space()
-  const wanted = readReturn(args)
+  const wanted = readReturn(args) ?? (session.rev2 ? allOfIt : undefined)
   const program = readSearch(args, session)
   args.end()
   await answer(session, call, wanted, program)

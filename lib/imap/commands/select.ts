@@ -3,6 +3,7 @@ import type { ImapMailbox } from '../backend.js'
 import type { Answer } from '../command.js'
 import type { Decoder } from '../decode.js'
 import { FetchWriter } from '../fetch-writer.js'
+import { tellListed } from '../listing.js'
 import { changedSince, vanishedSince } from '../messages.js'
 import { bad } from '../reply.js'
 import type { Session } from '../session.js'
@@ -30,6 +31,8 @@ async function open(session: Session, args: Decoder, readOnly: boolean): Promise
   session.mailbox = mailbox
   session.state = 'selected'
   describe(session, mailbox)
+  // RFC 9051 §6.3.2
+  if (session.rev2) await tellListed(session, mailbox.name)
   if (known && known.uidValidity === mailbox.uidValidity) await resynchronise(session, mailbox, known)
   return mailbox.readOnly
     ? { code: 'READ-ONLY', text: 'You may look.' }
@@ -39,12 +42,17 @@ async function open(session: Session, args: Decoder, readOnly: boolean): Promise
 function describe(session: Session, mailbox: ImapMailbox): void {
   tellKeywords(session, mailbox, true)
   session.untagged(`${mailbox.uids.length} EXISTS`)
-  session.untagged(`${mailbox.recent} RECENT`)
-  if (mailbox.firstUnseen > 0) session.note(`UNSEEN ${mailbox.firstUnseen}`, 'The first message not seen.')
+  if (!session.rev2) tellOldNews(session, mailbox)
   session.note(`UIDVALIDITY ${mailbox.uidValidity}`, 'UIDs are good as long as this is the same.')
   session.note(`UIDNEXT ${mailbox.uidNext}`, 'The next UID is at least this.')
   session.note(`MAILBOXID (${mailbox.mailboxId})`, 'The mailbox keeps this.')
   session.note(`HIGHESTMODSEQ ${mailbox.highestModseq}`, 'No change has a higher MODSEQ.')
+}
+
+/** What IMAP4rev2 has done away with (RFC 9051, Appendix E). */
+function tellOldNews(session: Session, mailbox: ImapMailbox): void {
+  session.untagged(`${mailbox.recent} RECENT`)
+  if (mailbox.firstUnseen > 0) session.note(`UNSEEN ${mailbox.firstUnseen}`, 'The first message not seen.')
 }
 
 /** What a client that was here before still knows. */
