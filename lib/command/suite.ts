@@ -1,5 +1,6 @@
 /** mail-suite: every enabled daemon of one configuration in one process. */
 import { existsSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { loadConfig } from '../config/load.js'
 import { exits, MailError } from '../sys/error.js'
 import { serve } from './daemon.js'
@@ -12,6 +13,7 @@ import { outgoing } from './relay-outgoing.js'
 import type { Service } from './service.js'
 import { sieveService } from './sieved.js'
 import { smtpdService } from './smtpd.js'
+import { lookAfter } from './suite-check.js'
 
 /** The daemons there are. */
 const services: readonly Service[] = [
@@ -47,7 +49,8 @@ export const suite: Command = command({
       throw new MailError(`${config} names no listener, so there is nothing to serve`, { exit: exits.config })
     // Without a relay the queue is there when mail-send has put something into it.
     const sends = checked.relay !== undefined || existsSync(checked.queue.directory)
-    return serve({ services: sends ? [...servers, relayService] : servers, file: config })
+    const end = lookAfter({ config: checked, directory: dirname(process.argv[1] ?? '') })
+    return serve({ services: sends ? [...servers, relayService] : servers, file: config }).finally(end)
   },
 })
 

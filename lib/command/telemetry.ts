@@ -139,7 +139,8 @@ export class Telemetry {
       try {
         const { families, isFirst } = await this.#all(options.parts)
         // Read by another program's user.
-        if (isFirst) await writeAtomic(textfile, exposition(families), 0o644)
+        const owner = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 }
+        if (isFirst) await writeAtomic(textfile, exposition(families), { mode: 0o644, ...owner })
       } catch (error) {
         options.log.warning('metrics-not-written', { file: textfile, reason: describe(error) })
       }

@@ -112,5 +112,6 @@ export function trustLines(authority: string): string[] {
     '  Windows   certutil -addstore -f Root ca.crt    (as Administrator)',
     '  Thunderbird  Settings > Privacy & Security > Manage Certificates > Authorities > Import > "identify websites"',
     '  Debian    cp ca.crt /usr/local/share/ca-certificates/postern.crt && update-ca-certificates',
+    "For iOS and macOS `mail-cert profile USER > USER.mobileconfig' makes one file of authority and account.",
   ]
 }

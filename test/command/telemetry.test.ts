@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -87,6 +87,8 @@ test('events of all processes are counted and served together; when one ends ano
   )
   mkdirSync(join(directory, 'home/me/fetch'), { recursive: true })
   writeFileSync(join(directory, 'home/me/fetch/naver.outcome'), '{"succeeded":1700000000000,"messages":7}')
+  const umask = process.umask(0o077)
+  t.after(() => process.umask(umask))
   const imapd = await start(t, file, [toy('imapd')])
   const pop3d = await start(t, file, [toy('pop3d')])
   assert.equal(imapd.metricsPort, port)
@@ -124,6 +126,8 @@ test('events of all processes are counted and served together; when one ends ano
   assert.match(text, /^postern_event_loop_delay_seconds\{process="imapd"\} [\d.e-]+$/m)
   assert.match(text, /^postern_certificate_days_left -?[\d.]+$/m)
   assert.match(readFileSync(join(directory, 'postern.prom'), 'utf8'), /^postern_messages_received_total/m)
+  // Whatever the umask: another program's user reads it.
+  assert.equal(statSync(join(directory, 'postern.prom')).mode & 0o777, 0o644)
   await imapd.stop(0)
   await pop3d.reload()
   assert.equal(pop3d.metricsPort, port)

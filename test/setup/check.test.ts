@@ -11,14 +11,17 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
+import { createServer as createHttp } from 'node:http'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Users } from '../../lib/auth/users.js'
+import { sendAlert } from '../../lib/command/check-alert.js'
 import { checkDestinations, checkFetches } from '../../lib/command/check-standing.js'
 import { Daemon } from '../../lib/command/daemon.js'
 import { outgoing } from '../../lib/command/relay-outgoing.js'
 import { smtpdService } from '../../lib/command/smtpd.js'
+import { lookAfter } from '../../lib/command/suite-check.js'
 import { type Config, loadConfig } from '../../lib/config/load.js'
 import { authorityPlace, makeAuthority, makeServer } from '../../lib/setup/certificate.js'
 import type { Finding, Findings } from '../../lib/setup/check.js'
@@ -26,7 +29,7 @@ import { checkCertificate, checkClock, checkModes } from '../../lib/setup/check-
 import { checkMaildir, checkQueue, wrongLine } from '../../lib/setup/check-mail.js'
 import { checkPorts, checkRelaying } from '../../lib/setup/check-ports.js'
 import { Log } from '../../lib/sys/log.js'
-import { temporaryDirectory } from '../support/world.js'
+import { temporaryDirectory, until } from '../support/world.js'
 
 const now = new Date('2026-03-15T12:00:00Z')
 const day = 86_400_000
@@ -248,6 +251,38 @@ test('--notify sends what is new by the command, once', async t => {
     readFileSync(join(directory, 'told'), 'utf8'),
     /^[^\n]*\nmail-smtpd\.service on mail\.example\.internal has failed[^\n]*\n$/,
   )
+})
+
+test('an alert goes to a web hook, with a title; a hook that refuses it is an error', async t => {
+  let status = 200
+  const posts: string[] = []
+  const server = createHttp((request, response) => {
+    request.setEncoding('utf8').on('data', chunk => posts.push(`${request.headers['title']}: ${chunk}`))
+    request.on('end', () => response.writeHead(status).end())
+  })
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => server.close())
+  const { port } = server.address() as { port: number }
+  const { file } = await place(t, `[alerts]\nwebhook = "http://127.0.0.1:${port}/mail"\n`)
+  const config = await loadConfig(file)
+  assert.equal(await sendAlert(config, 'the queue is stuck'), true)
+  assert.deepEqual(posts, ['Mail on mail.example.internal: the queue is stuck'])
+  status = 500
+  await assert.rejects(sendAlert(config, 'x'), { exit: 69 })
+})
+
+test('mail-suite looks after things where there are alerts, and only there', async t => {
+  const { file, directory } = await place(t, '[alerts]\ncommand = "cat >> told"\n')
+  const config = await loadConfig(file)
+  const program =
+    'require("node:fs").appendFileSync(process.argv.at(-1) + ".called", process.argv.slice(2).join(" "))'
+  writeFileSync(join(directory, 'mail-check.cjs'), program)
+  const quiet = lookAfter({ config: { ...config, alerts: undefined }, directory, first: 0 })
+  quiet()
+  const end = lookAfter({ config, directory, first: 1, rhythm: 3_600_000 })
+  t.after(end)
+  await until(() => existsSync(`${file}.called`) && readFileSync(`${file}.called`, 'utf8') !== '', 20_000)
+  assert.equal(readFileSync(`${file}.called`, 'utf8'), `--notify --no-ports --config ${file}`)
 })
 
 test('an account that refuses us, or fails for long, is told; one that failed just now is not', async t => {
