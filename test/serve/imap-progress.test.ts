@@ -17,7 +17,7 @@ test('a command that waits for a lock says that it is still working', async () =
     // Another program holds the mailbox that is copied to.
     const folder = join(stage.home, 'alice', 'Maildir', '.Slow')
     const lock = join(folder, 'dovecot-uidlist.lock')
-    writeFileSync(lock, `${process.pid}:${hostname()}`)
+    writeFileSync(lock, `${process.ppid}:${hostname()}`)
     let told = 0
     client.onUntagged = line => {
       if (!line.startsWith('OK [INPROGRESS')) return
