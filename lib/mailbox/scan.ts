@@ -29,9 +29,11 @@ export class Directory {
   unsure = true
   /** Changes have happened that were not read yet. */
   stale = true
-  /** When it was last read, in milliseconds of the monotonic clock, and how long it took to read it and take it over. */
+  /** When it was last read, in milliseconds of the monotonic clock. */
   scannedAt = Number.NEGATIVE_INFINITY
+  /** How long reading it took, and how long that and matching it with the table, in milliseconds. */
   cost = 0
+  effort = 0
 
   constructor(maildir: string, part: 'new' | 'cur') {
     this.path = `${maildir}/${part}`
@@ -48,17 +50,18 @@ export class Directory {
     const now = this.stat()
     if (now === undefined || now !== this.mtime || this.stale) return true
     if (!this.unsure || this.cost < little) return this.unsure
-    return isSettled(now) && performance.now() - this.scannedAt > this.cost * 20
+    return isSettled(now) && performance.now() - this.scannedAt > this.effort * 20
   }
 
   /** Whether it will want to be read although nothing changes: then when, in milliseconds from now. */
   get doubtfulFor(): number | undefined {
     if (!this.unsure) return undefined
-    return Math.max(coarseGrain, this.scannedAt + this.cost * 20 - performance.now())
+    return Math.max(coarseGrain, this.scannedAt + this.effort * 20 - performance.now())
   }
 
   /** Reads all names. Unless `moved`, nothing changed meanwhile, and a file that was not found is really gone. */
   async scan(): Promise<{ names: string[]; moved: boolean }> {
+    const started = performance.now()
     const before = this.stat()
     const settled = before !== undefined && isSettled(before)
     const names = await readNames(this.path)
@@ -67,6 +70,7 @@ export class Directory {
     this.stale = before !== after
     this.unsure = !settled
     this.scannedAt = performance.now()
+    this.cost = this.scannedAt - started
     return { names, moved: before !== after || !settled }
   }
 

@@ -63,7 +63,7 @@ export async function rescan(state: State, complete = !state.loaded): Promise<vo
     const started = performance.now()
     const scans = await scan(state, complete)
     const findings = await match(state, scans)
-    for (const { directory } of scans) directory.cost = performance.now() - started
+    for (const { directory } of scans) directory.effort = performance.now() - started
     const now = findings.missing
     missing = new Set(missing ? [...missing].filter(uid => now.has(uid)) : now)
     const moved = scans.some(one => one.moved)

@@ -1,12 +1,12 @@
 /** Messages that come into a mailbox with a UID at once: APPEND and COPY; MOVE is in move.ts. */
-import { renameSync, unlinkSync } from 'node:fs'
+import { linkSync, renameSync, unlinkSync } from 'node:fs'
 import type { Delivery } from '../maildir/maildir.js'
 import { maskOf, pathOf, uniqueOf, withMask } from '../maildir/name.js'
 import { syncDirectory } from '../sys/atomic.js'
-import { describe } from '../sys/error.js'
+import { describe, errorCode } from '../sys/error.js'
 import { Pacer } from '../sys/pacer.js'
 import type { FlagSet } from './flag-names.js'
-import { discard, stage } from './staging.js'
+import { discard, type Leaving, look, type Staged, stage } from './staging.js'
 import type { State } from './state.js'
 import { rescan } from './sync.js'
 
@@ -177,18 +177,52 @@ function enter(state: State, { job, names, sets }: Placed, uids: readonly number
  * gone is passed over (RFC 3501 §6.4.7 leaves that to us; the session has yet to hear of it).
  */
 export async function copy(source: State, uids: ArrayLike<number>, target: State): Promise<Transfer> {
+  const leaving = await look(source, uids)
+  try {
+    if (leaving) return await copyLinked(leaving, target)
+  } catch (error) {
+    // Renamed just now, on another file system, too many links: nothing was done, and the other way tells what is wrong.
+    if (errorCode(error) === undefined) throw error
+  }
+  return copyStaged(source, uids, target)
+}
+
+/** Where all files are where they were: a link straight into the target's cur/. */
+async function copyLinked(leaving: readonly Leaving[], target: State): Promise<Transfer> {
+  const targets = await arrive(
+    target,
+    leaving.map(each => ({
+      ...sizesOf(each),
+      place: async set => {
+        const name = withMask(each.unique, set.mask)
+        linkSync(each.from, pathOf(target.curDirectory.path, name))
+        return name
+      },
+    })),
+  )
+  return { validity: target.list.validity, sources: leaving.map(({ uid }) => uid), targets }
+}
+
+function sizesOf({ flags, storedSize, size, date }: Omit<Staged, 'temporary'>) {
+  return {
+    flags,
+    ...(storedSize === undefined ? {} : { storedSize }),
+    ...(size === undefined ? {} : { size }),
+    date,
+  }
+}
+
+/** By way of the target's tmp/, where files that are not there are looked for again, and copied where that must be. */
+async function copyStaged(source: State, uids: ArrayLike<number>, target: State): Promise<Transfer> {
   const staged = await stage(source, uids, target)
   try {
     const targets = await arrive(
       target,
-      staged.map(({ temporary, unique, flags, storedSize, size, date }) => ({
-        flags,
-        ...(storedSize === undefined ? {} : { storedSize }),
-        ...(size === undefined ? {} : { size }),
-        date,
+      staged.map(each => ({
+        ...sizesOf(each),
         place: async set => {
-          const name = withMask(unique, set.mask)
-          renameSync(temporary, pathOf(target.curDirectory.path, name))
+          const name = withMask(each.unique, set.mask)
+          renameSync(each.temporary, pathOf(target.curDirectory.path, name))
           return name
         },
       })),
