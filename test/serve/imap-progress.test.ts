@@ -14,7 +14,7 @@ test('a command that waits for a lock says that it is still working', async () =
     await client.ok('APPEND INBOX', Buffer.from('Subject: x\r\n\r\nx\r\n'))
     await client.ok('CREATE Slow')
     await client.ok('SELECT INBOX')
-    // Another program holds the mailbox that is copied to.
+    // Another program, which lives, holds the mailbox that is copied to.
     const folder = join(stage.home, 'alice', 'Maildir', '.Slow')
     const lock = join(folder, 'dovecot-uidlist.lock')
     writeFileSync(lock, `${process.ppid}:${hostname()}`)
