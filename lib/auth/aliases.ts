@@ -34,6 +34,8 @@ export interface AliasesOptions {
   /** The domains delivered here; names without a domain belong to the first. */
   readonly domains: readonly string[]
   readonly log: Log
+  /** The characters of which any separates a detail from a local part; `+` unless told. */
+  readonly delimiter?: string
   /** Whether to follow `:include:`; false unless told, since who may write the included file could redirect mail. */
   readonly includes?: boolean
   /** Whether to follow changes of the file; true unless told. */
@@ -69,7 +71,8 @@ export class Aliases {
 
   /** Follows an address to its mailboxes; without a domain it is one of the first of ours. */
   expand(address: string): Expansion {
-    return new Walk(this.#table, this.#domains, this.#options.users).expand(address)
+    const { users, delimiter = '+' } = this.#options
+    return new Walk(this.#table, this.#domains, users, delimiter).expand(address)
   }
 
   /** Reads the file again; when it cannot be read, the aliases known before stay. */
@@ -150,6 +153,7 @@ class Walk {
   readonly #table: ReadonlyMap<string, readonly Target[]>
   readonly #domains: ReadonlySet<string>
   readonly #users: Users
+  readonly #delimiter: string
   readonly #found = new Map<string, Local>()
   readonly #remote = new Map<string, string>()
   readonly #unknown = new Set<string>()
@@ -157,10 +161,16 @@ class Walk {
   #loop: readonly string[] | undefined
   #discard = false
 
-  constructor(table: ReadonlyMap<string, readonly Target[]>, domains: ReadonlySet<string>, users: Users) {
+  constructor(
+    table: ReadonlyMap<string, readonly Target[]>,
+    domains: ReadonlySet<string>,
+    users: Users,
+    delimiter: string,
+  ) {
     this.#table = table
     this.#domains = domains
     this.#users = users
+    this.#delimiter = delimiter
   }
 
   expand(address: string): Expansion {
@@ -251,9 +261,9 @@ class Walk {
     if (!this.#domains.has(domain)) return undefined
     const written = at < 0 ? address : address.slice(0, at)
     const local = /^".*"$/s.test(written) ? written.slice(1, -1).replace(/\\(.)/gs, '$1') : written
-    const plus = local.indexOf('+', 1)
-    return plus < 0
-      ? { local, base: local, detail: undefined, domain }
-      : { local, base: local.slice(0, plus), detail: local.slice(plus + 1), domain }
+    for (let at = 1; at < local.length; at++)
+      if (this.#delimiter.includes(local.charAt(at)))
+        return { local, base: local.slice(0, at), detail: local.slice(at + 1), domain }
+    return { local, base: local, detail: undefined, domain }
   }
 }

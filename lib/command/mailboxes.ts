@@ -30,7 +30,14 @@ export async function findRecipients(name: string, file: string): Promise<Found>
   const log = new Log({ level: 'warning' })
   const domain = domains[0] as string
   const users = await Users.open({ file: files.file, home: files.home, domain, log, watch: false })
-  const aliases = await Aliases.open({ file: files.aliases, users, domains, log, watch: false })
+  const aliases = await Aliases.open({
+    file: files.aliases,
+    users,
+    domains,
+    delimiter: files.delimiter,
+    log,
+    watch: false,
+  })
   const { users: found, remote, loop, discard } = aliases.expand(name)
   if (loop)
     throw new MailError(`the aliases of ${name} go in circles: ${loop.join(' → ')}`, { exit: exits.config })

@@ -155,9 +155,9 @@ function samePeople(a: Config, b: Config): boolean {
 
 async function openPeople(config: Config, log: Log): Promise<People> {
   const { domains } = config
-  const { file, home, aliases: aliasesFile } = config.users
+  const { file, home, aliases: aliasesFile, delimiter } = config.users
   const users = await Users.open({ file, home, domain: domains[0] as string, log })
-  const aliases = await Aliases.open({ file: aliasesFile, users, domains, log })
+  const aliases = await Aliases.open({ file: aliasesFile, users, domains, delimiter, log })
   const bearer = await openTokens(config)
   return { users, aliases, logins: new Logins({ users, log, penalty: config.login.penalty, bearer }) }
 }

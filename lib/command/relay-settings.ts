@@ -65,6 +65,7 @@ function smarthostOf(settings: SmarthostConfig, { host, port }: { host: string; 
     host,
     port,
     tls,
+    ...(settings.protocol === 'lmtp' && { lmtp: true }),
     ...(tls === 'required' || tls === 'implicit'
       ? { trust: ca === undefined ? systemTrust() : trustIn(ca) }
       : {}),

@@ -36,5 +36,5 @@ async function openAliases(file: string): Promise<Aliases> {
     log,
     watch: false,
   })
-  return Aliases.open({ file: files.aliases, users, domains, log, watch: false })
+  return Aliases.open({ file: files.aliases, users, domains, delimiter: files.delimiter, log, watch: false })
 }

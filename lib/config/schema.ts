@@ -6,6 +6,7 @@
 import {
   boolean,
   count,
+  delimiter,
   domain,
   eitherOf,
   type Infer,
@@ -96,6 +97,7 @@ function credentials({ path }: Placed) {
 function smarthost(place: Placed) {
   return {
     host: optional(server),
+    protocol: optional(oneOf('smtp', 'lmtp'), 'smtp'),
     tls: optional(tlsMode),
     /** PEM; the system's authorities unless told. */
     ca: optional(place.path),
@@ -178,6 +180,8 @@ export function configSchema(directory: string) {
       file: optional(path, 'users'),
       aliases: optional(path, 'aliases'),
       home: optional(path, '/var/lib/postern/home/%d/%n'),
+      /** Each of its characters separates a detail from a local part. */
+      delimiter: optional(delimiter, '+'),
     }),
     login: section({
       penalty: optional(time, '2s'),

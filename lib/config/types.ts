@@ -93,6 +93,12 @@ export const pattern = v.pipe(
   v.regex(/^(<>|[^\s@<>]+(@[^\s@<>]+)?)$/, 'must be an address, a pattern such as "*@example.org", or "<>"'),
 )
 
+/** Characters that separate a detail from a local part: `+`, or `+-`. */
+export const delimiter = v.pipe(
+  text,
+  v.regex(/^[!#$%&'*+/=?^_`{|}~-]+$/, 'must be "+", "-" or other signs that an address may have'),
+)
+
 /** Host and port of somebody else's server: `smtp.gmail.com:465`. */
 export const server = reading(text => {
   const address = parseAddress(text)

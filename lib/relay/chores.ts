@@ -32,18 +32,22 @@ export class Chores {
     this.#watches.push(watch)
   }
 
-  /** Tells when this machine is on a network again, or on another one. */
-  watchNetwork(changed: () => void): void {
-    let before = networks()
+  /**
+   * Tells when this machine is on a network again, or on another one.
+   *
+   * @param addresses the addresses it has on networks, in one text
+   */
+  watchNetwork(changed: () => void, addresses: () => string = networks, every = networkEvery): void {
+    let before = addresses()
     const look = () => {
-      const now = networks()
+      const now = addresses()
       if (now === before) return
       before = now
       if (now === '') return
       this.#log.info('network-changed')
       changed()
     }
-    this.#timers.push(setInterval(look, networkEvery).unref())
+    this.#timers.push(setInterval(look, every).unref())
   }
 
   stop(): void {

@@ -26,7 +26,7 @@ export interface Endpoint {
 }
 
 export function smarthostEndpoint(smarthost: Smarthost, settings: RelaySettings): Endpoint {
-  const { host, port, tls, trust, login } = smarthost
+  const { host, port, tls, lmtp, trust, login } = smarthost
   const { hostname, timeouts } = settings
   const { messagesPerDay, from, concurrency, recipientsPerMessage } = smarthost
   return {
@@ -42,6 +42,7 @@ export function smarthostEndpoint(smarthost: Smarthost, settings: RelaySettings)
         port,
         tls,
         name: hostname,
+        ...(lmtp && { lmtp }),
         ...(trust && { trust }),
         ...(credentials && { login: credentials }),
         ...(timeouts && { timeouts }),

@@ -10,6 +10,8 @@ export interface Smarthost {
   readonly host: string
   readonly port: number
   readonly tls: ClientTls
+  /** Whether it speaks LMTP; SMTP unless told. */
+  readonly lmtp?: boolean
   /** The user name, for people; absent without a login. */
   readonly user?: string
   /** Gets the login, each time a connection is made: files and commands may give another password by then. */

@@ -92,7 +92,9 @@ class DovecotImport {
         if (value !== '') this.#imported.domains = [...new Set([value, ...this.#imported.domains])]
         return kept('the first of domains')
       case 'recipient_delimiter':
-        return value === '+' ? kept('name+detail') : unsupported('only + parts a detail here')
+        return value === '+'
+          ? kept('name+detail')
+          : unsupported(`say delimiter = ${JSON.stringify(value)} in [users]`)
       default:
         return unsupported(reasonFor(name))
     }

@@ -143,7 +143,7 @@ class PostfixImport {
       recipient_delimiter: value =>
         value === '+'
           ? kept('name+detail is understood; see deliver.detail')
-          : unsupported('only + parts a detail here'),
+          : unsupported(`say delimiter = ${JSON.stringify(value)} in [users]`),
       home_mailbox: value =>
         value === 'Maildir/' ? kept('HOME/Maildir') : unsupported('mail is delivered into HOME/Maildir only'),
     }

@@ -39,6 +39,7 @@ export interface SmtpTrouble extends Error {
 /** What nodemailer's types do not show; the version is pinned exactly, and the tests of the client go through all of it. */
 interface Hidden {
   _supportedExtensions: string[]
+  _ehloLines: string[]
   _maxAllowedSize: number | undefined
   _recipientQueue: string[]
   _currentDataStream: unknown
@@ -50,6 +51,7 @@ interface Hidden {
   _responseActions: ((reply: string) => void)[]
   _actionSMTPStream(reply: string, done: Done): void
   _createSendStream(done: Done): unknown
+  _actionLMTPStream(recipient: string, isLast: boolean, reply: string, done: Done): void
 }
 
 type Done = (error: Error | null, reply?: string) => void
@@ -58,6 +60,8 @@ type Done = (error: Error | null, reply?: string) => void
 export class ClientConnection extends SMTPConnection {
   #envelope: ClientEnvelope | undefined
   #isWhole = false
+  /** What an LMTP server said at the end of the message, by recipient (RFC 2033 §4.2). */
+  readonly #keptFor = new Map<string, Answer>()
 
   constructor(socket: Socket, options: Omit<SMTPConnectionOptions, 'connection'>) {
     super({ ...options, connection: socket })
@@ -65,6 +69,15 @@ export class ClientConnection extends SMTPConnection {
 
   supports(extension: string): boolean {
     return this.#hidden._supportedExtensions.includes(extension)
+  }
+
+  /** Whether the server announced a SASL mechanism. */
+  offers(mechanism: string): boolean {
+    // The base class keeps only those that it knows.
+    return this.#hidden._ehloLines.some(line => {
+      const [verb, ...words] = line.toUpperCase().split(/[\s=]+/)
+      return verb === 'AUTH' && words.includes(mechanism)
+    })
   }
 
   /** The largest message in octets that the server announced; undefined when it did not. */
@@ -82,6 +95,7 @@ export class ClientConnection extends SMTPConnection {
     this.#envelope = envelope
     this.#isWhole = Buffer.isBuffer(message)
     this.#hidden._envelope = undefined
+    this.#keptFor.clear()
     return new Promise((resolve, reject) => {
       this.send(plainEnvelope(envelope), message, (error, info) =>
         error ? reject(error) : resolve(parseAnswer(info?.response ?? '')),
@@ -89,9 +103,9 @@ export class ClientConnection extends SMTPConnection {
     })
   }
 
-  /** The words on recipients that were refused by themselves, by address, since the last {@link transmit} began. */
-  refused(): Map<string, Answer> {
-    const refused = new Map<string, Answer>()
+  /** The words on recipients that were answered by themselves, by address, since the last {@link transmit} began. */
+  answered(): Map<string, Answer> {
+    const refused = new Map<string, Answer>(this.#keptFor)
     const { rejectedErrors = [] } = this.#hidden._envelope || {}
     for (const { recipient, response } of rejectedErrors)
       if (recipient !== undefined && response !== undefined) refused.set(recipient, parseAnswer(response))
@@ -113,6 +127,12 @@ export class ClientConnection extends SMTPConnection {
     const utf8 = this.#envelope?.utf8 && /^MAIL FROM:/.test(text) && !/ SMTPUTF8\b/.test(text)
     const base = SMTPConnection.prototype as unknown as Hidden
     base._sendCommand.call(this, utf8 ? `${text} SMTPUTF8` : text, shown)
+  }
+
+  _actionLMTPStream(recipient: string, isLast: boolean, reply: string, done: Done): void {
+    this.#keptFor.set(recipient, parseAnswer(reply))
+    const base = SMTPConnection.prototype as unknown as Hidden
+    base._actionLMTPStream.call(this, recipient, isLast, reply, done)
   }
 
   /**

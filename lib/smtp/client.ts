@@ -5,7 +5,7 @@ import type { SecureContext } from 'node:tls'
 import { type Answer, parseAnswer } from './answer.js'
 import { ClientConnection, type ClientEnvelope, type SmtpTrouble } from './client-connection.js'
 import { unfit, withPlainDomains } from './client-fit.js'
-import { logIn } from './client-login.js'
+import { bearerLogin, logIn } from './client-login.js'
 import { NoConnection, noConnection } from './no-connection.js'
 import { Transcript } from './transcript.js'
 
@@ -17,7 +17,7 @@ export interface Login {
   readonly password?: string
   /** PLAIN, LOGIN or CRAM-MD5; the first of these that the server has unless told. */
   readonly mechanism?: string
-  /** Gets an access token for XOAUTH2; a new one when `renew`, the last having been refused. */
+  /** Gets an access token for XOAUTH2 or OAUTHBEARER; a new one when `renew`, the last having been refused. */
   readonly token?: (renew: boolean) => Promise<string>
 }
 
@@ -117,8 +117,8 @@ export class SmtpClient {
     }
     const reports = connection.supports('DSN')
     const answersOf = (general: Answer | undefined) => {
-      const refused = connection.refused()
-      return fit.recipients.map(({ address }) => refused.get(address) ?? general)
+      const answered = connection.answered()
+      return fit.recipients.map(({ address }) => answered.get(address) ?? general)
     }
     try {
       const answer = await connection.transmit(fit, message)
@@ -206,6 +206,7 @@ function connectionOptions(options: ClientOptions, logger: Transcript) {
       rejectUnauthorized: tls !== 'offered',
       ...(isIP(host) ? {} : { servername: host }),
     },
+    customAuth: { OAUTHBEARER: bearerLogin },
     logger,
     transactionLog: true,
   }

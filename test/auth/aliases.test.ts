@@ -10,7 +10,7 @@ import { Users } from '../../lib/auth/users.js'
 import { Log } from '../../lib/sys/log.js'
 
 /** Alice, Bob and Carol of example.internal, Dora of second.internal, and these aliases. */
-async function open(t: TestContext, text: string, includes = false, watch = false) {
+async function open(t: TestContext, text: string, includes = false, watch = false, delimiter = '+') {
   const directory = mkdtempSync(join(tmpdir(), 'postern-aliases-'))
   t.after(() => rmSync(directory, { recursive: true }))
   const lines: string[] = []
@@ -27,7 +27,7 @@ async function open(t: TestContext, text: string, includes = false, watch = fals
   })
   const file = join(directory, 'aliases')
   writeFileSync(file, text.replaceAll('DIRECTORY', directory))
-  const aliases = await Aliases.open({ file, users, domains, log, includes, watch })
+  const aliases = await Aliases.open({ file, users, domains, log, includes, watch, delimiter })
   t.after(() => aliases.close())
   const show = (address: string) => {
     const { users, remote, unknown, loop, discard } = aliases.expand(address)
@@ -185,6 +185,17 @@ test('a changed file is taken over', async t => {
   const { show, file } = await open(t, 'x: bob', false, true)
   writeFileSync(file, 'x: carol')
   while (show('x') !== 'carol@example.internal') await new Promise(resolve => setTimeout(resolve, 20))
+})
+
+test('any of the delimiters separates a detail', async t => {
+  const { aliases } = await open(t, 'sales: bob\nno-reply: carol\n', false, false, '+-')
+  const who = (address: string) =>
+    aliases.expand(address).users.map(({ user, detail }) => [user.local, detail].join(' '))
+  assert.deepEqual(who('alice-lists+x'), ['alice lists+x'])
+  assert.deepEqual(who('alice+lists-x'), ['alice lists-x'])
+  assert.deepEqual(who('sales-2026'), ['bob 2026'])
+  assert.deepEqual(who('no-reply'), ['carol reply'])
+  assert.deepEqual(who('with+plus'), ['with+plus '])
 })
 
 test('isOurs() compares domains without case', async t => {

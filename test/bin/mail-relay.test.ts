@@ -113,6 +113,7 @@ test('killed with messages under way: the next one sends each of the others once
 
 test('mail-smtpd, the queue, mail-relay, a smarthost: one message from end to end, its bounce back to the sender', async t => {
   const sink = await Sink.start({
+    extensions: ['PIPELINING', 'SIZE 10000000', 'DSN'],
     answer: line => (/none@/.test(line) ? '550 5.1.1 no such user' : undefined),
   })
   t.after(() => sink.close())
@@ -132,9 +133,9 @@ test('mail-smtpd, the queue, mail-relay, a smarthost: one message from end to en
   })
   const session = [
     'EHLO pve',
-    'MAIL FROM:<alice@x.internal>',
-    'RCPT TO:<a@example.org>',
-    'RCPT TO:<none@example.org>',
+    'MAIL FROM:<alice@x.internal> RET=HDRS ENVID=QQ+2B1',
+    'RCPT TO:<a@example.org> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;First+2B1@example.org',
+    'RCPT TO:<none@example.org> NOTIFY=FAILURE',
     'DATA',
   ]
   socket.write(session.map(line => `${line}\r\n`).join(''))
@@ -145,6 +146,14 @@ test('mail-smtpd, the queue, mail-relay, a smarthost: one message from end to en
   await until(() => sink.received.length === 1 && place.entries().length === 0)
   const [bounce = ''] = place.inbox('alice')
   assert.match(bounce, /Final-Recipient: rfc822; none@example\.org\nAction: failed\nStatus: 5\.1\.1/)
+  assert.match(bounce, /^Original-Envelope-Id: QQ\+1$/m)
+  const commands = sink.commands.join('\n')
+  assert.match(commands, /^MAIL FROM:<me@gmail\.com> .*RET=HDRS ENVID=QQ\+2B1$/m)
+  assert.match(
+    commands,
+    /^RCPT TO:<a@example\.org> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;First\+2B1@example\.org$/m,
+  )
+  assert.match(commands, /^RCPT TO:<none@example\.org> NOTIFY=FAILURE$/m)
   await smtpd.stop()
   await relay.stop()
 })
@@ -205,7 +214,7 @@ test('mail-relay login gets a refresh token, and mail goes out with it', async t
   const place = queuePlace(
     t,
     `host = "127.0.0.1:${sink.port}"\ntls = "off"\nuser = "me@gmail.com"\n`,
-    `[relay.oauth2]\nclient_id = "id"\nrefresh_token_file = "token"\ntoken_url = "${await tokenServer(t)}"\n`,
+    `[relay.oauth2]\nclient_id = "id"\nrefresh_token_file = "token"\ntoken_url = "${await tokenServer(t)}/google"\n`,
   )
   assert.equal(place.run('mail-send', ['a@example.org'], message).status, 0)
   assert.match((await place.runBeside('mail-relay', ['--once'])).stderr, /stage=login .*token/)
@@ -222,6 +231,7 @@ test('mail-relay login gets a refresh token, and mail goes out with it', async t
   assert.equal((await fetch(back)).status, 200)
   const [status] = await once(login, 'close')
   assert.equal(status, 0, said)
+  assert.match(said, /Google ends refresh tokens after 7 days/)
   assert.equal(readFileSync(join(place.directory, 'token'), 'utf8'), 'REFRESH\n')
   assert.equal(statSync(join(place.directory, 'token')).mode & 0o777, 0o600)
   assert.equal((await place.runBeside('mail-relay', ['--once'])).status, 0)

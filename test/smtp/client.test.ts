@@ -7,6 +7,7 @@ import { createSecureContext } from 'node:tls'
 import { type ClientOptions, SmtpClient } from '../../lib/smtp/client.js'
 import { NoConnection } from '../../lib/smtp/no-connection.js'
 import { Sink, type SinkOptions } from '../relay/sink.js'
+import { startMemoryServer } from './stage.js'
 
 const envelope = { sender: 'a@x.internal', recipients: [{ address: 'b@example.org' }] }
 const message = Buffer.from('Subject: x\n\n.dot\nlast')
@@ -257,6 +258,57 @@ test('AUTH XOAUTH2 asks for a new token once when the first is refused', async t
     },
   })
   assert.deepEqual(asked, [false, true])
+})
+
+test('AUTH OAUTHBEARER, where XOAUTH2 is not offered, asks for a new token once too', async t => {
+  const asked: boolean[] = []
+  const sink = await open(t, {
+    extensions: ['AUTH OAUTHBEARER PLAIN'],
+    answer: line => {
+      const [, octets] = /^AUTH OAUTHBEARER (.*)$/.exec(line) ?? []
+      if (octets === undefined) return line === 'AQ==' ? '535 5.7.8 expired' : undefined
+      const text = Buffer.from(octets, 'base64').toString()
+      return text === 'n,a=me=3D1@gmail.com,\x01auth=Bearer fresh\x01\x01' ? '235 2.7.0 welcome' : '334 e30='
+    },
+  })
+  const token = async (renew: boolean) => {
+    asked.push(renew)
+    return renew ? 'fresh' : 'stale'
+  }
+  const client = await connect(t, sink, { login: { user: 'me=1@gmail.com', token } })
+  assert.deepEqual(asked, [false, true])
+  assert.doesNotMatch(
+    client.dialogue.join('\n'),
+    new RegExp(Buffer.from('n,a=me').toString('base64').slice(0, 6)),
+  )
+})
+
+test('LMTP: each recipient has its own answer at the end of the message', async t => {
+  const server = await startMemoryServer({ protocol: 'lmtp', tls: 'off' })
+  t.after(() => server.close())
+  const client = await SmtpClient.connect({
+    host: '127.0.0.1',
+    port: server.port,
+    tls: 'off',
+    name: 'client.example',
+    lmtp: true,
+  })
+  t.after(() => client.close())
+  const recipients = ['alice', 'full', 'bob', 'nobody', 'refuses'].map(local => ({
+    address: `${local}@here.example`,
+  }))
+  for (let i = 0; i < 2; i++) {
+    const sent = await client.send(
+      { sender: 'a@x.example', recipients },
+      Buffer.from('Subject: x\n\n.dots\n'),
+    )
+    assert.deepEqual(
+      sent.answers.map(answer => answer?.code),
+      [250, 452, 250, 550, 550],
+    )
+  }
+  assert.equal(server.backend.kept[1]?.text, 'Subject: x\n\n.dots\n')
+  assert.equal(server.backend.kept[1]?.peer.protocol, 'LMTP')
 })
 
 const unfriendly: [string, SinkOptions, Partial<ClientOptions>, string, number | undefined][] = [
