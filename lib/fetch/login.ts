@@ -57,8 +57,9 @@ export function openSource(
   memory: Memory,
 ): Promise<Source> {
   const { protocol = 'imap' } = account
-  const asksGone = account.policy.gone === 'trash'
-  const options = { ...account, secret, asksGone, witness: proof?.connection(protocol) }
+  const { flags, gone } = account.policy
+  const asks = { asksGone: gone === 'trash', asksFlags: flags === 'follow' }
+  const options = { ...account, ...asks, secret, witness: proof?.connection(protocol) }
   return protocol === 'imap' ? openRemote(options) : openPopSource(options, memory.numbering('INBOX'))
 }
 

@@ -30,8 +30,9 @@ export interface RemoteOptions {
   readonly witness?: Witness | undefined
   /** Whether Gmail's labels come as keywords. */
   readonly labels?: 'links' | 'keywords'
-  /** Whether it will be asked what is gone. */
+  /** Whether it will be asked what is gone, and what flags changed. */
   readonly asksGone?: boolean
+  readonly asksFlags?: boolean
   /** Longest silence of the server in milliseconds. */
   readonly timeout?: number
 }
@@ -163,11 +164,21 @@ class Remote implements Source {
   readonly #options: RemoteOptions
   readonly #hearing: Hearing
   #failure: unknown
+  /** Whether something happened in the open folder since it was opened, or waited in. */
+  #isNews = false
+  #told: () => void = () => {}
 
   constructor(flow: Flow, options: RemoteOptions, hearing: Hearing) {
     this.#flow = flow
     this.#options = options
     this.#hearing = hearing
+    const news = () => {
+      this.#isNews = true
+      this.#told()
+    }
+    flow.on('exists', news).on('close', news)
+    if (options.asksGone) flow.on('expunge', news)
+    if (options.asksFlags) flow.on('flags', news)
   }
 
   /** What broke the connection. */
@@ -206,6 +217,7 @@ class Remote implements Source {
     const { uidValidity, uidNext, exists, highestModseq, noModseq } = await this.#say(() =>
       this.#flow.mailboxOpen(path, { readOnly: true }),
     )
+    this.#isNews = false
     return {
       validity: String(uidValidity ?? 0),
       uidNext: uidNext ?? 0,
@@ -326,16 +338,18 @@ class Remote implements Source {
   async wait(signal: AbortSignal): Promise<void> {
     const flow = this.#flow
     const news = new Promise<void>(resolve => {
-      flow.once('exists', () => resolve())
-      flow.once('close', () => resolve())
+      this.#told = resolve
       signal.addEventListener('abort', () => resolve(), { once: true })
     })
-    if (signal.aborted) return
-    const idling = this.#say(() => flow.idle()).catch(error => error as Error)
-    await news
-    if (flow.usable) await this.#say(() => flow.noop())
-    const outcome = await idling
-    if (outcome instanceof Error) throw outcome
+    // What was told in the middle of another command is not told again.
+    if (!signal.aborted && !this.#isNews) {
+      const idling = this.#say(() => flow.idle()).catch(error => error as Error)
+      await news
+      if (flow.usable) await this.#say(() => flow.noop())
+      const outcome = await idling
+      if (outcome instanceof Error) throw outcome
+    }
+    this.#isNews = false
   }
 
   async close(): Promise<void> {

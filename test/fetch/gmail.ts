@@ -31,6 +31,8 @@ export class Gmail {
   /** What is answered to a login. */
   loginRefusal = ''
   connections = 0
+  /** Sessions that idle, and the folders they do it in. */
+  readonly #idling = new Map<Socket, { readonly folder: string; readonly tag: string }>()
   /** Commands that came, without their tags. */
   readonly heard: string[] = []
 
@@ -48,13 +50,21 @@ export class Gmail {
     return (this.#server.address() as { port: number }).port
   }
 
+  /** Connections that are open. */
+  get open(): number {
+    return this.#sockets.size
+  }
+
   /** Gives a message these labels, and no others; a new one comes. */
   label(number: number, ...labels: string[]): void {
     this.#messages.set(number, { number, labels: new Set(labels), modseq: ++this.#modseq })
     for (const folder of [...labels.map(folderOf), allMail]) {
       const uids = this.#uids.get(folder) ?? new Map<number, number>()
       this.#uids.set(folder, uids)
-      if (!uids.has(number)) uids.set(number, Math.max(0, ...uids.values()) + 1)
+      if (uids.has(number)) continue
+      uids.set(number, Math.max(0, ...uids.values()) + 1)
+      for (const [socket, idle] of this.#idling)
+        if (idle.folder === folder) socket.write(`* ${uids.size} EXISTS\r\n`)
     }
     for (const [folder, uids] of this.#uids)
       if (folder !== allMail && !labels.map(folderOf).includes(folder)) uids.delete(number)
@@ -64,6 +74,10 @@ export class Gmail {
     this.connections++
     this.#sockets.add(socket)
     socket.on('error', () => {})
+    socket.on('close', () => {
+      this.#sockets.delete(socket)
+      this.#idling.delete(socket)
+    })
     socket.write('* OK Gimap ready for requests\r\n')
     let pending = ''
     let folder = ''
@@ -78,8 +92,19 @@ export class Gmail {
           sasl = ''
           continue
         }
+        const idle = this.#idling.get(socket)
+        if (idle) {
+          this.#idling.delete(socket)
+          socket.write(`${idle.tag} OK IDLE terminated (Success)\r\n`)
+          continue
+        }
         const [, tag = '', command = ''] = /^(\S+) (.*)$/.exec(line) ?? []
         this.heard.push(command)
+        if (command === 'IDLE') {
+          this.#idling.set(socket, { folder, tag })
+          socket.write('+ idling\r\n')
+          continue
+        }
         if (command.startsWith('AUTHENTICATE')) {
           sasl = tag
           socket.write('+\r\n')
