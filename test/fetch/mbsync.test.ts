@@ -7,6 +7,7 @@ test('parseMbsyncState() reads what mbsync 1.4 writes', () => {
     'FarUidValidity 7\nNearUidValidity 9\nMaxPulledUid 12\nMaxPushedUid 0\n\n3 1 FS\n5 0 \n12 2\n0 4 \n'
   assert.deepEqual(parseMbsyncState(text), {
     validity: '7',
+    near: '9',
     pulled: 12,
     pairs: new Map([
       [3, 1],

@@ -16,17 +16,15 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { withAccount } from '../../lib/fetch/fetch.js'
-import { parseMbsyncState } from '../../lib/fetch/mbsync.js'
 import { LoginRefused } from '../../lib/fetch/trouble.js'
 import { Account } from '../../lib/mailbox/account.js'
 import { encodeMutf7 } from '../../lib/message/mutf7.js'
-import { Log } from '../../lib/sys/log.js'
 import { destroyAtRandom } from '../fetch/destruction.js'
 import { accountAt, digest, fetched, fetchOnce, holds, numbers, put, text } from '../fetch/world.js'
 import { Dovecot, mailUser, noDovecot } from '../support/dovecot.js'
 import { ImapClient } from '../support/imap-client.js'
-import { has } from '../support/program.js'
+import { makePlace } from '../support/place.js'
+import { commandPath, has } from '../support/program.js'
 import { temporaryDirectory } from '../support/world.js'
 
 const range = (count: number, from = 1) => Array.from({ length: count }, (_, i) => from + i)
@@ -232,57 +230,59 @@ describe('mail-fetch and Dovecot', { skip: noDovecot() }, () => {
     await destroyAtRandom({ remote, home, account, seed: 11 })
   })
 
-  test('what mbsync fetched is taken over: nothing again, not what was deleted here either', {
-    skip: !has('mbsync') && 'mbsync is not installed',
-  }, async t => {
-    const { remote, home, account, name } = stage(t)
-    put(remote, range(20))
-    const maildir = join(home, 'Maildir')
-    const rc = join(home, 'mbsyncrc')
-    writeFileSync(
-      rc,
-      `IMAPStore far
-Host 127.0.0.1
-Port ${dovecot.imap}
-User ${name}
-Pass pw
-SSLType None
-AuthMechs LOGIN
-
-MaildirStore near
-Inbox ${maildir}
-SubFolders Maildir++
-
-Channel all
-Far :far:
-Near :near:
-Patterns INBOX
-Sync Pull
-Create Near
-SyncState *
-`,
-    )
-    assert.equal(spawnSync('mbsync', ['-q', '-c', rc, 'all']).status, 0)
-    const cur = join(maildir, 'cur')
-    const files = ['new', 'cur'].flatMap(part =>
-      readdirSync(join(maildir, part)).map(file => join(maildir, part, file)),
-    )
-    assert.equal(files.length, 20)
-    const deleted = files.filter(file => /,U=(3|4)\b/.test(file))
-    for (const file of deleted) unlinkSync(file)
-    const state = parseMbsyncState(readFileSync(join(maildir, '.mbsyncstate'), 'utf8'))
-    assert.ok(state)
-    const log = new Log({ write: () => {} })
-    const taken = await withAccount(account, { log, signal: new AbortController().signal }, session =>
-      session.takeOver('INBOX', state),
-    )
-    assert.deepEqual(taken, { here: 18, deleted: 2 })
-    put(remote, [21])
-    const { folders } = await fetchOnce(account)
-    assert.deepEqual([folders[0]?.fetched, folders[0]?.healed], [1, 0])
-    assert.equal((await numbers(home)).length, 19)
-    assert.ok(readdirSync(cur).length > 0)
-  })
+  for (const kept of ['in the folder', 'in ~/.mbsync'] as const)
+    test(`what mbsync fetched is taken over, its state ${kept}: nothing again, not what was deleted here either`, {
+      skip: !has('mbsync') && 'mbsync is not installed',
+    }, async t => {
+      const { remote, name } = stage(t)
+      put(remote, range(20))
+      put(join(remote, '.Work'), range(5, 101))
+      put(join(remote, '.Work.2026'), range(3, 201))
+      const place = makePlace(`
+[fetch.far]
+host = "127.0.0.1:${dovecot.imap}"
+tls = "off"
+user = "${name}"
+password_command = "echo pw"
+into = "bob@ilnmors.internal"
+`)
+      t.after(() => place.remove())
+      const maildir = place.maildir('bob')
+      mkdirSync(join(maildir, '..'), { recursive: true })
+      const states = join(place.directory, 'mbsync')
+      mkdirSync(states)
+      const rc = join(place.directory, 'mbsyncrc')
+      writeFileSync(rc, mbsyncrc(dovecot.imap, name, maildir, kept === 'in the folder' ? '*' : `${states}/`))
+      const { status, stderr } = spawnSync('mbsync', ['-q', '-c', rc, 'all'], { encoding: 'utf8' })
+      assert.equal(status, 0, stderr)
+      const files = ['new', 'cur'].flatMap(part =>
+        readdirSync(join(maildir, part)).map(file => join(maildir, part, file)),
+      )
+      assert.equal(files.length, 20)
+      for (const file of files.filter(file => /,U=(3|4)\b/.test(file))) unlinkSync(file)
+      const paths =
+        kept === 'in the folder'
+          ? ['', '.Work', '.Work.2026'].map(folder => join(maildir, folder, '.mbsyncstate'))
+          : readdirSync(states).map(file => join(states, file))
+      const run = (...args: string[]) =>
+        spawnSync(process.execPath, [commandPath('mail-fetch'), ...args, '-c', place.config], {
+          encoding: 'utf8',
+        })
+      const taken = run('import-state', 'far', ...paths)
+      assert.deepEqual([taken.status, taken.stderr], [0, ''])
+      assert.deepEqual(taken.stdout.split('\n').sort(), [
+        '',
+        'INBOX: 18 messages taken over, 2 that were deleted here',
+        'Work.2026: 3 messages taken over, 0 that were deleted here',
+        'Work: 5 messages taken over, 0 that were deleted here',
+      ])
+      put(remote, [21])
+      assert.match(run().stdout, /^far: 1 fetched \(\d+ B\) in \d folders\n$/)
+      assert.match(
+        run('import-state', 'far', join(maildir, '.uidvalidity')).stderr,
+        /knows no UIDs of the provider/,
+      )
+    })
 
   test('POP3: everything comes once, and there nothing changes', async t => {
     const { remote, home, account } = stage(t, { protocol: 'pop3', port: dovecot.pop3 })
@@ -312,6 +312,30 @@ SyncState *
     await fetchOnce({ ...account, secret: async () => ({ password: 'pw' }) })
   })
 })
+
+/** How mbsync would fetch the account, deleting nothing. */
+function mbsyncrc(port: number, user: string, maildir: string, state: string): string {
+  return `IMAPStore far
+Host 127.0.0.1
+Port ${port}
+User ${user}
+Pass pw
+SSLType None
+AuthMechs LOGIN
+
+MaildirStore near
+Inbox ${maildir}
+SubFolders Maildir++
+
+Channel all
+Far :far:
+Near :near:
+Patterns *
+Sync Pull
+Create Near
+SyncState ${state}
+`
+}
 
 /** Dovecot gives all messages new UIDs, under a new UIDVALIDITY. */
 function renewUids(remote: string): void {
