@@ -3,12 +3,15 @@
  * with every file on disk before it counts; then a run with nothing new; then how long a new message takes with
  * --watch, and the memory that all of it needs.
  *
- *     node dist/tree/test/bench/fetch.bench.js [messages [rounds]]
+ *     node dist/tree/test/bench/fetch.bench.js [messages [rounds [many]]]
+ *
+ * With `many`, at last the most memory that so many small messages need, and a tenth of them, first and again.
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { put } from '../fetch/world.js'
 import { Dovecot, mailUser, noDovecot } from '../support/dovecot.js'
 import { fillMaildir } from '../support/generator.js'
 import { type Figure, measure, median, report } from '../support/measure.js'
@@ -18,6 +21,7 @@ import { until } from '../support/world.js'
 
 const count = Number(process.argv[2] ?? 10_000)
 const rounds = Number(process.argv[3] ?? 3)
+const many = Number(process.argv[4] ?? 0)
 
 const why = noDovecot() || (has('mbsync') ? '' : 'mbsync is not installed')
 if (why) {
@@ -28,7 +32,9 @@ if (why) {
 const root = mkdtempSync(join(tmpdir(), 'fetch-bench-'))
 chmodSync(root, 0o755)
 const remote = join(root, 'provider')
-const dovecot = await Dovecot.start({ homes: { alice: remote } })
+const crowds = [many / 10, many].filter(each => each > 0)
+const homes = Object.fromEntries(crowds.map((_, i) => [`crowd${i}`, join(root, `crowd${i}`)]))
+const dovecot = await Dovecot.start({ homes: { alice: remote, ...homes } })
 const size = fillMaildir(join(remote, 'Maildir'), count, { owner: mailUser, sizes: true })
 spawnSync('chown', ['-R', `${mailUser}:${mailUser}`, remote])
 process.stdout.write(`${count} messages, ${(size / 1e6).toFixed(0)} MB\n`)
@@ -68,12 +74,12 @@ async function measureSide(side: Side, fetch: () => Promise<number>): Promise<vo
   side.again.push(await measure(process.pid, kept))
 }
 
-function ourPlace(): Place {
+function ourPlace(user = 'alice'): Place {
   const place = makePlace(`
 [fetch.bench]
 host = "127.0.0.1:${dovecot.imap}"
 tls = "off"
-user = "alice"
+user = "${user}"
 password_command = "echo pw"
 into = "alice@ilnmors.internal"
 every = "1h"
@@ -171,5 +177,24 @@ const latency = await watchLatency()
 process.stdout.write(
   `--watch: new message here after ${Math.round(median(latency))} ms (${latency.map(Math.round).join(' ')})\n`,
 )
+
+/** The most memory of a first run over many small messages, and of one that finds nothing new, in MiB. */
+async function crowd(user: string, size: number): Promise<number[]> {
+  put(
+    join(root, user, 'Maildir'),
+    (function* () {
+      for (let number = 1; number <= size; number++) yield number
+    })(),
+  )
+  const place = ourPlace(user)
+  const fetch = () => run(process.execPath, [commandPath('mail-fetch'), '-c', place.config])
+  const peaks = [await fetch(), await fetch()]
+  place.remove()
+  return peaks.map(peak => Math.round(peak / 1024))
+}
+for (const [i, size] of crowds.entries()) {
+  const [first, again] = await crowd(`crowd${i}`, size)
+  process.stdout.write(`${size} small messages: most memory ${first} MiB, with nothing new ${again} MiB\n`)
+}
 await dovecot.stop()
 rmSync(root, { recursive: true, force: true })
