@@ -4,10 +4,11 @@ import type { Config } from '../config/load.js'
 import { withAccount } from '../fetch/fetch.js'
 import { outcomePath, readOutcome } from '../fetch/outcome.js'
 import type { Session } from '../fetch/session.js'
+import { AccountBusy } from '../fetch/trouble.js'
 import { readStatus } from '../relay/status.js'
 import { type Finding, type Findings, formatAge } from '../setup/check.js'
 import { SmtpClient } from '../smtp/client.js'
-import { describe, exits, MailError } from '../sys/error.js'
+import { describe, MailError } from '../sys/error.js'
 import { Log } from '../sys/log.js'
 import { becomeOwnerOf } from '../sys/privileges.js'
 import { readPassword, tokenSource } from './credentials.js'
@@ -98,8 +99,8 @@ export async function* checkFetchLogins({ fetch }: Config, users: Users): Findin
       const options = { log: new Log({ write: () => {} }), signal: new AbortController().signal, dry: false }
       await withAccount(account, options as never, async (session: Session) => void (await session.source()))
     } catch (error) {
+      if (error instanceof AccountBusy) continue
       if (!(error instanceof MailError)) throw error
-      if (error.exit === exits.tryAgain && /another mail-fetch/.test(error.message)) continue
       yield { ...finding(name, describe(error), adviceFor(name)), check: 'logins' }
     }
   }

@@ -1,7 +1,7 @@
 /** Word of how runs of mail-fetch went, for the metrics and for mail-check. */
 import type { FetchResult } from '../fetch/fetch.js'
 import { noteOutcome } from '../fetch/outcome.js'
-import { LoginRefused } from '../fetch/trouble.js'
+import { AccountBusy, LoginRefused } from '../fetch/trouble.js'
 import { describe, MailError } from '../sys/error.js'
 import type { Log } from '../sys/log.js'
 import type { Chosen } from './fetch-accounts.js'
@@ -11,7 +11,8 @@ export async function noted(chosen: Chosen, log: Log, run: () => Promise<number>
   try {
     return await run()
   } catch (error) {
-    if (error instanceof MailError)
+    // Who has it notes how that goes.
+    if (error instanceof MailError && !(error instanceof AccountBusy))
       await note(chosen, log, 0, { reason: describe(error), refused: error instanceof LoginRefused })
     throw error
   }

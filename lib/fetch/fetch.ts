@@ -14,6 +14,7 @@ import type { Deliver, FolderResult, Progress } from './run.js'
 import { Session } from './session.js'
 import { Memory } from './state.js'
 import { Target } from './target.js'
+import { AccountBusy } from './trouble.js'
 
 /** A password, or an access token. */
 export type Secret = RemoteOptions['secret']
@@ -95,7 +96,7 @@ export async function withAccount<T>(
   }
 }
 
-/** @throws TemporaryError saying who holds it */
+/** @throws AccountBusy saying who holds it */
 async function hold(state: string): Promise<Lock> {
   mkdirSync(dirname(state), { recursive: true, mode: 0o700 })
   const holder = `${state}.pid`
@@ -105,7 +106,7 @@ async function hold(state: string): Promise<Lock> {
     return held
   } catch (error) {
     if (!(error instanceof TemporaryError)) throw error
-    throw new TemporaryError(`another mail-fetch (process ${readOr(holder, 'unknown')}) is at this account`)
+    throw new AccountBusy(`another mail-fetch (process ${readOr(holder, 'unknown')}) is at this account`)
   }
 }
 

@@ -35,6 +35,9 @@ function suggestedWait(said: string): number {
   return Number(/Backoff Time[:= ]+(\d{1,9})/i.exec(said)?.[1] ?? 0)
 }
 
+/** Another process of ours fetches this account just now. */
+export class AccountBusy extends TemporaryError {}
+
 /** The connection was lost, or nothing comes any more: another one may do. */
 export class ConnectionLost extends TemporaryError {}
 

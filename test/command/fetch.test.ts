@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFil
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { outcomePath, readOutcome } from '../../lib/fetch/outcome.js'
 import { fillMaildir } from '../support/generator.js'
 import { makePlace, type Place } from '../support/place.js'
 import { commandPath, Program } from '../support/program.js'
@@ -131,6 +132,34 @@ test('a refused login is 77, and is not asked again', t => {
   assert.equal(first.status, 77)
   assert.match(first.stderr, /refuses the login of alice/)
   assert.match(run().stderr, /not asked again until the configuration changes, or with --retry-login/)
+})
+
+test('how a run went is left for mail-check and the metrics', async t => {
+  const { place, run } = stage(t, account())
+  const outcome = () => readOutcome(outcomePath(join(place.maildir('bob'), '..'), 'far'))
+  assert.deepEqual(outcome(), { messages: 0 })
+  run('--dry-run')
+  assert.deepEqual(outcome(), { messages: 0 })
+  assert.equal(run().status, 0)
+  const { succeeded, messages, failed } = outcome()
+  assert.deepEqual([messages, failed], [30, undefined])
+  writeFileSync(place.config, readFileSync(place.config, 'utf8').replace('wonderland', 'wrong'))
+  assert.equal(run().status, 77)
+  assert.deepEqual(
+    { ...outcome(), failed: 0, reason: '' },
+    { succeeded, failed: 0, reason: '', refused: true, messages: 30 },
+  )
+  const { stdout } = spawnSync(
+    process.execPath,
+    [commandPath('mail-check'), '-c', place.config, '--no-ports', '--logins'],
+    {
+      encoding: 'utf8',
+    },
+  )
+  assert.match(stdout, /^error: fetch far: 127\.0\.0\.1 refuses the login of alice/m)
+  writeFileSync(place.config, readFileSync(place.config, 'utf8').replace("echo 'wrong'", "echo 'wonderland'"))
+  assert.equal(run().status, 0)
+  assert.equal(outcome().refused, undefined)
 })
 
 test('a refused login says what the provider wants, in English and in Korean', t => {
