@@ -71,7 +71,8 @@ function parse(command: Command, argv: readonly string[]): Call | undefined {
 
 function withConfig(parsed: Pick<Call, 'values' | 'operands'> | undefined): Call | undefined {
   const named = parsed?.values['config']
-  const config = typeof named === 'string' ? named : process.env['POSTERN_CONFIG']
+  // An empty variable is as good as none.
+  const config = typeof named === 'string' ? named : process.env['POSTERN_CONFIG'] || undefined
   return parsed && { ...parsed, config: config ?? '/etc/postern/mail.toml' }
 }
 
