@@ -22,13 +22,19 @@ export function outboxOf({ relay, queue }: Pick<Config, 'relay' | 'queue'>): Out
   }
 }
 
-function submissionOf({ from, to, notify, ret }: OutgoingMessage): Submission {
+function submissionOf({ from, to, notify, ret, by }: OutgoingMessage): Submission {
   const asked = notify?.toLowerCase().split(',') as Notify[] | undefined
   return {
     sender: from,
     recipients: to.map(address => ({ address, ...(asked && { notify: asked }) })),
     origin: 'a Sieve script',
+    ...(by !== undefined && { by: { at: timeOf(by.time), mode: by.mode === 'N' ? 'notify' : 'return' } }),
     ...(ret !== undefined && { ret: ret === 'FULL' ? 'full' : 'headers' }),
     ...(/[^\0-\x7f]/.test([from, ...to].join('')) && { utf8: true }),
   }
+}
+
+/** In milliseconds since 1970. */
+function timeOf(text: string): number {
+  return /^\d+$/.test(text) ? Date.now() + Number(text) * 1000 : Math.max(Date.parse(text), 0)
 }

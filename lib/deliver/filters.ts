@@ -23,6 +23,8 @@ export interface OutgoingMessage {
   readonly data: Buffer
   readonly notify?: string
   readonly ret?: 'FULL' | 'HDRS'
+  /** RFC 6009 §6: seconds from now, or a time as RFC 3339 writes it. */
+  readonly by?: { readonly time: string; readonly mode: 'N' | 'R' }
 }
 
 /** The way out for what scripts send. */

@@ -90,6 +90,8 @@ export interface Envelope {
   readonly utf8?: boolean
   /** REQUIRETLS was asked for (RFC 8689). */
   readonly requireTls?: boolean
+  /** When it is to be there, in milliseconds since 1970, and what happens if it is not (RFC 2852 §4). */
+  readonly by?: { readonly at: number; readonly mode: 'notify' | 'return' }
   /** Where it came from, for people: `smtp root@pve [10.0.0.7]`, `mail-send uid 1000`. */
   readonly origin?: string
   /** The login that submitted it. */

@@ -72,6 +72,8 @@ const owedShape: Shape = {
   recipients: { check: listOf(isText) },
 }
 
+const byShape: Shape = { at: { check: isCount }, mode: { check: oneOf('notify', 'return') } }
+
 const envelopeShape: Shape = {
   arrived: { check: isCount },
   sender: { check: isAddress },
@@ -82,6 +84,7 @@ const envelopeShape: Shape = {
   ret: { check: oneOf('full', 'headers'), optional: true },
   utf8: { check: isTrue, optional: true },
   requireTls: { check: isTrue, optional: true },
+  by: { check: shaped(byShape), optional: true },
   origin: { check: isText, optional: true },
   login: { check: isText, optional: true },
   held: { check: isText, optional: true },

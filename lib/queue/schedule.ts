@@ -37,18 +37,26 @@ export function nextAttempt(schedule: Schedule, attempts: number, now: number, r
 /** Whether an entry has been here too long, or long enough for a warning. Held entries wait as long as they must. */
 export function review(envelope: Envelope, schedule: Schedule, now: number): 'expired' | 'warn' | undefined {
   if (envelope.held !== undefined) return undefined
-  const age = now - envelope.arrived
-  if (age >= schedule.maxAge) return 'expired'
-  if (schedule.warnAfter === 0 || envelope.warned || age < schedule.warnAfter) return undefined
-  return 'warn'
+  if (now >= endOf(envelope, schedule)) return 'expired'
+  return !envelope.warned && now >= warningAt(envelope, schedule) ? 'warn' : undefined
 }
 
 /** When {@link review} will say something new; Infinity when it will not. */
 export function nextReview(envelope: Envelope, schedule: Schedule): number {
   if (envelope.held !== undefined) return Number.POSITIVE_INFINITY
-  const { maxAge, warnAfter } = schedule
-  const warned = warnAfter === 0 || envelope.warned === true
-  return envelope.arrived + (warned ? maxAge : Math.min(warnAfter, maxAge))
+  const end = endOf(envelope, schedule)
+  return envelope.warned ? end : Math.min(warningAt(envelope, schedule), end)
+}
+
+/** When an entry is given up: when it is too old, or when its sender wanted it back. */
+export function endOf({ arrived, by }: Envelope, { maxAge }: Schedule): number {
+  return Math.min(arrived + maxAge, by?.mode === 'return' ? by.at : Number.POSITIVE_INFINITY)
+}
+
+/** When the sender is told that it is still here: when we like, or when the sender wanted to know. */
+function warningAt({ arrived, by }: Envelope, { warnAfter }: Schedule): number {
+  const usual = warnAfter === 0 ? Number.POSITIVE_INFINITY : arrived + warnAfter
+  return Math.min(usual, by?.mode === 'notify' ? by.at : Number.POSITIVE_INFINITY)
 }
 
 /** Whether a recipient's sender wants to hear of this (RFC 3461 §4.1; without NOTIFY: of failures and delays). */

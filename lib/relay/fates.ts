@@ -1,6 +1,6 @@
 /** What answers make of an envelope: pure. */
 import type { Envelope, Owed, Recipient, RecipientState, ReportKind, Said } from '../queue/entry.js'
-import { nextAttempt, type Schedule, wantsReport } from '../queue/schedule.js'
+import { endOf, nextAttempt, type Schedule, wantsReport } from '../queue/schedule.js'
 
 /** What became of one recipient in an attempt. */
 export interface Outcome {
@@ -40,7 +40,7 @@ export function settle(
 
 /** Gives up on all who still wait. */
 export function expire(envelope: Envelope, schedule: Schedule, now: number): Envelope {
-  const age = ageOf(schedule.maxAge)
+  const age = ageOf(endOf(envelope, schedule) - envelope.arrived)
   const outcomes = new Map(
     envelope.recipients.map(({ address, said }): [string, Outcome] => {
       const last = said ? `; the last answer was ${said.code} ${said.status} ${said.text}` : ''

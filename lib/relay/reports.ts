@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs'
 import { formatReport, type ReportInput, returnsFull } from '../queue/bounce.js'
 import { type Envelope, type Owed, reportIdentifier, type Submission } from '../queue/entry.js'
 import type { Queue } from '../queue/queue.js'
+import { endOf } from '../queue/schedule.js'
 import type { Log } from '../sys/log.js'
 import { type Content, openContent } from './content.js'
 import { paid } from './fates.js'
@@ -104,7 +105,7 @@ function inputOf(
     header: content.header,
     full: returnsFull(envelope, owed.kind),
     now,
-    until: envelope.arrived + schedule.maxAge,
+    until: endOf(envelope, schedule),
     unique: `${reportIdentifier(id, owed.number)}.${randomBytes(9).toString('hex')}`,
   }
 }

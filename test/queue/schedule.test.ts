@@ -39,6 +39,29 @@ const reviews: [Partial<Envelope>, number, ReturnType<typeof review>, number, st
   [{ warned: true }, warnAfter, undefined, maxAge, 'warned already'],
   [{ warned: true }, maxAge, 'expired', maxAge, 'too old'],
   [{}, maxAge, 'expired', warnAfter, 'too old and never warned'],
+  [
+    { by: { at: hour, mode: 'return' } },
+    hour - 1,
+    undefined,
+    hour,
+    'to be there by a time, which is to come',
+  ],
+  [
+    { by: { at: hour, mode: 'return' } },
+    hour,
+    'expired',
+    hour,
+    'to be returned where it is not there by now',
+  ],
+  [{ by: { at: hour, mode: 'notify' } }, hour, 'warn', hour, 'to be told of where it is not there by now'],
+  [{ by: { at: hour, mode: 'notify' }, warned: true }, hour, undefined, maxAge, 'told of already'],
+  [
+    { by: { at: maxAge + 1, mode: 'return' }, warned: true },
+    maxAge,
+    'expired',
+    maxAge,
+    'a time that is too far off',
+  ],
   [{ held: 'x' }, maxAge, undefined, Number.POSITIVE_INFINITY, 'held entries do not age'],
 ]
 for (const [more, now, verdict, next, why] of reviews)
