@@ -40,7 +40,8 @@ export function parseAliases(text: string): AliasesFile {
   const entries: AliasEntry[] = []
   const problems: { line: number; reason: string }[] = []
   for (const { text: logical, start, end } of logicalLines(text)) {
-    const [, quoted, plain, right] = /^(?:"((?:[^"\\]|\\.)*)"|([^\s:"][^:"]*?))\s*:(.*)$/s.exec(logical) ?? []
+    const [, quoted, plain, right] =
+      /^(?:"((?:[^"\\]|\\.)*)"|([^\s:"](?:[^:"]*[^\s:"])?))\s*:(.*)$/s.exec(logical) ?? []
     const name = quoted?.replace(/\\(.)/g, '$1') ?? plain
     if (name === undefined || right === undefined)
       problems.push({ line: start + 1, reason: 'this is no "name: address, ..."' })
@@ -66,7 +67,7 @@ function logicalLines(text: string): { text: string; start: number; end: number 
 
 /** Drops what follows a `#` after white space, unless it is quoted. */
 function withoutComment(line: string): string {
-  const [kept = ''] = /^(?:"(?:[^"\\]|\\.)*"|\s(?!#)|[^\s])*/.exec(line) ?? []
+  const [kept = ''] = /^(?:"(?:[^"\\]|\\.?)*(?:"|$)|\s(?!#)|[^\s"])*/.exec(line) ?? []
   return kept.trimEnd()
 }
 

@@ -45,12 +45,15 @@ async function runOnce(file: string, all: boolean): Promise<number> {
   const config = await loadConfig(file)
   const log = new Log({ level: config.log.level, write: gatheredStderr() })
   const parts = await Parts.open(config, log, false)
-  const { relay, queue } = await openRelay(parts, log)
   try {
-    await relay.once(all)
-    return exits.ok
+    const { relay, queue } = await openRelay(parts, log)
+    try {
+      await relay.once(all)
+      return exits.ok
+    } finally {
+      queue.close()
+    }
   } finally {
-    queue.close()
     await parts.close()
   }
 }

@@ -16,8 +16,20 @@ export async function run(command: Command): Promise<void> {
     process.exitCode = await call(chosen, path, argv)
   } catch (error) {
     process.stderr.write(`${command.name}: ${explain(error)}\n`)
-    process.exitCode = error instanceof MailError ? error.exit : exits.software
+    process.exitCode = statusOf(error)
+    // What was left open by a command that failed must not keep it for ever.
+    setTimeout(() => process.exit(), lastMoments).unref()
   }
+}
+
+/** How long a command that failed may still write what it has to say, in milliseconds. */
+const lastMoments = 5_000
+/** Troubles of the machine that may pass. */
+const passing = new Set(['ENOSPC', 'EDQUOT', 'EIO', 'EROFS', 'EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'])
+
+function statusOf(error: unknown): number {
+  if (error instanceof MailError) return error.exit
+  return passing.has(errorCode(error) ?? '') ? exits.tryAgain : exits.software
 }
 
 /** Follows the subcommands: `mail-user app-password add` is three names. */

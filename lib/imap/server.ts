@@ -1,5 +1,5 @@
 /** The protocol at a glance, and the loop: greeting, commands, tagged answers, goodbye. */
-import { describe, errorCode, MailError } from '../sys/error.js'
+import { describe, errorCode, isFull, MailError } from '../sys/error.js'
 import type { Log } from '../sys/log.js'
 import { type Connection, LineTooLong, PeerGone, PeerTimeout } from '../wire/line.js'
 import { capabilities } from './capability.js'
@@ -246,13 +246,15 @@ class Server {
     const { log } = this.#session
     if (error instanceof MailError) {
       log.warning('command-failed', { reason: describe(error) })
-      return no(error.temporary ? 'UNAVAILABLE' : undefined, error.message)
+      const code = isFull(error) ? 'OVERQUOTA' : 'UNAVAILABLE'
+      return no(error.temporary ? code : undefined, error.message)
     }
     const system = errorCode(error)
     if (system !== undefined && !system.startsWith('ERR_')) {
       log.error('command-failed', { reason: describe(error) })
-      const full = system === 'ENOSPC' || system === 'EDQUOT'
-      return full ? no('OVERQUOTA', 'The disk is full.') : no('SERVERBUG', `The disk says ${system}.`)
+      return isFull(error)
+        ? no('OVERQUOTA', 'The disk is full.')
+        : no('UNAVAILABLE', `The disk says ${system}.`)
     }
     log.error('command-failed', { reason: error instanceof Error ? error.stack : String(error) })
     return no('SERVERBUG', 'This should not have happened; the log of the server tells more.')

@@ -103,14 +103,21 @@ export function readSnapshot(directory: string): Snapshot | undefined {
   const body = octets.subarray(16)
   if (crc32(body) !== octets.readUInt32LE(12)) return undefined
   const metaSize = octets.readUInt32LE(8)
-  const meta = JSON.parse(body.toString('utf8', 0, metaSize)) as SnapshotMeta
-  return { meta, ...columnsOf(body, metaSize, meta) }
+  try {
+    const meta = JSON.parse(body.toString('utf8', 0, metaSize)) as SnapshotMeta
+    const columns = columnsOf(body, metaSize, meta)
+    return columns.names.length === meta.count ? { meta, ...columns } : undefined
+  } catch {
+    // The sum fits, and the rest is nothing that we wrote.
+    return undefined
+  }
 }
 
 function columnsOf(body: Buffer, start: number, meta: SnapshotMeta): Omit<Snapshot, 'meta'> {
   let at = start
   // Copies: a column must begin at a multiple of its width.
   const take = (octets: number): ArrayBuffer => {
+    if (at + octets > body.length) throw new RangeError('the columns are longer than the file')
     const part = new Uint8Array(octets)
     part.set(body.subarray(at, at + octets))
     at += octets

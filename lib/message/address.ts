@@ -49,7 +49,9 @@ export function isValid({ mailbox, host }: Pick<Address, 'mailbox' | 'host'>): b
 }
 
 /** An address as the protocols write it, `local@domain`, the local part in quotes where it needs them. */
-export function formatMailbox({ mailbox, host }: Pick<Address, 'mailbox' | 'host'>): string {
+export function formatMailbox({ mailbox, host: written }: Pick<Address, 'mailbox' | 'host'>): string {
+  // What was read may hold anything, and must not end the line that it is put into.
+  const host = written.replace(/[\x00-\x1f\x7f]+/g, '')
   const local = /^[^\s()<>[\]:;@\\,."\x00-\x1f\x7f]+(\.[^\s()<>[\]:;@\\,."\x00-\x1f\x7f]+)*$/.test(mailbox)
     ? mailbox
     : quote(mailbox)

@@ -22,7 +22,7 @@ import {
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { withDotlock } from '../sys/dotlock.js'
-import { errorCode, isMissing } from '../sys/error.js'
+import { errorCode } from '../sys/error.js'
 
 /** How often a process touches its file, and after how long an untouched one of elsewhere is dead; milliseconds. */
 const touchEvery = 20_000
@@ -90,11 +90,12 @@ export class Claimant {
   }
 }
 
+/** What cannot be removed now is found to be a dead process's, and swept away. */
 function removeNow(path: string): void {
   try {
     unlinkSync(path)
-  } catch (error) {
-    if (!isMissing(error)) throw error
+  } catch {
+    // Gone already, or a disk that takes nothing.
   }
 }
 

@@ -46,15 +46,17 @@ export class Queue {
   /**
    * Opens a queue, making its directories where they are missing.
    *
-   * @throws MailError (73) when that cannot be done, saying what to do
+   * @throws MailError (73) when somebody must do something first, saying what; (75) for a full disk and the like
    */
   static async open(directory: string, options: QueueOptions = {}): Promise<Queue> {
     try {
       await makeFolders(directory)
     } catch (error) {
-      const advice = errorCode(error) === 'EACCES' ? '; run this as the user the queue belongs to' : ''
+      const code = errorCode(error)
+      const advice = code === 'EACCES' ? '; run this as the user the queue belongs to' : ''
+      const needsHelp = ['EACCES', 'EPERM', 'ENOTDIR', 'EEXIST', 'ELOOP', 'ENAMETOOLONG'].includes(code ?? '')
       throw new MailError(`cannot open the queue ${directory}${advice}`, {
-        exit: exits.cannotCreate,
+        exit: needsHelp ? exits.cannotCreate : exits.tryAgain,
         cause: error,
       })
     }

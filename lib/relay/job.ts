@@ -137,7 +137,8 @@ export class Job {
         this.#persist(() => (finished ? this.#claimed.remove() : this.#saveIfNeeded())),
       )
     } finally {
-      await this.#claimed.release()
+      // A claim that stays would keep this entry from everybody as long as this process lives.
+      await this.#persist(() => this.#claimed.release()).catch(() => {})
       this.#onEnd(!finished)
       this.#end()
     }

@@ -1,5 +1,5 @@
 /** Replies: what a server says, and errors that are replies. */
-import { exits, MailError } from '../sys/error.js'
+import { exits, isFull, MailError } from '../sys/error.js'
 
 /** A refusal, sent to the client as it stands. */
 export class SmtpError extends MailError {
@@ -53,9 +53,10 @@ function formatLine(code: number, separator: string, status: string | undefined,
   return `${line.length > lineLimit - 2 ? line.slice(0, lineLimit - 2) : line}\r\n`
 }
 
-/** The reply that an error is: its own, or 451 for what is temporary and for what nobody foresaw. */
+/** The reply that an error is: its own, 452 for a full disk, or 451 for what is temporary and for what nobody foresaw. */
 export function replyOf(error: unknown): Reply {
   if (error instanceof SmtpError) return { code: error.code, status: error.status, text: error.message }
+  if (isFull(error)) return { code: 452, status: '4.3.1', text: 'There is no space left; try again later' }
   if (error instanceof MailError && error.temporary)
     return { code: 451, status: '4.3.0', text: error.message }
   return { code: 451, status: '4.3.0', text: 'Something went wrong here; try again later' }

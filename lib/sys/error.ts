@@ -67,6 +67,13 @@ export function isMissing(error: unknown): boolean {
   return code === 'ENOENT' || code === 'ENOTDIR' || code === 'ESTALE'
 }
 
+/** Whether there was no space: what was thrown, or what that came of. */
+export function isFull(error: unknown): boolean {
+  const code = errorCode(error)
+  if (code === 'ENOSPC' || code === 'EDQUOT') return true
+  return error instanceof Error && error.cause !== undefined && isFull(error.cause)
+}
+
 /** One line that says what went wrong, for logs and for people; never a stack. */
 export function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error)

@@ -1,0 +1,126 @@
+/**
+ * A thread that runs one target on one input after the other. What it works on stands in shared memory, so that whoever
+ * watches it knows what it hangs on.
+ */
+import { parentPort, workerData } from 'node:worker_threads'
+import { Coverage } from './coverage.js'
+import { Mutator } from './mutate.js'
+import { keepInputs, keptInputs, type Target, targets } from './targets.js'
+
+/** What the watcher gives. */
+export interface Task {
+  readonly name: string
+  readonly seconds: number
+  readonly seed: number
+  /** Whether inputs that reach something new are kept for other runs. */
+  readonly keep: boolean
+  /** A counter, the length of the input, then the input. */
+  readonly shared: SharedArrayBuffer
+}
+
+export interface Report {
+  readonly runs: number
+  readonly blocks: number
+  readonly corpus: number
+  readonly slowest: number
+  readonly failures: readonly { readonly what: string; readonly input: Buffer }[]
+}
+
+/** Longest for one input, in milliseconds, unless the target says otherwise. */
+const limit = 100
+/** Inputs between two looks at what was reached. */
+const batchSize = 200
+/** Inputs of a target that one run keeps at most, and how long they may be. */
+const mostKept = 10
+const longestKept = 600
+
+const task = workerData as Task
+const words = new Int32Array(task.shared, 0, 2)
+const place = Buffer.from(task.shared, 8)
+const coverage = new Coverage()
+const target = targets.find(({ name }) => name === task.name) as Target
+
+async function attempt(input: Buffer): Promise<{ time: number; failure?: string }> {
+  input.copy(place)
+  words[1] = input.length
+  Atomics.add(words, 0, 1)
+  const start = performance.now()
+  try {
+    await target.run(Buffer.from(input))
+  } catch (error) {
+    return {
+      time: performance.now() - start,
+      failure: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    }
+  }
+  return { time: performance.now() - start }
+}
+
+/** Slow by itself, not because the machine was busy or the blocks were counted: every time of some tries. */
+async function isSlow(input: Buffer): Promise<boolean> {
+  coverage.stop()
+  try {
+    for (let i = 0; i < 5; i++) {
+      const before = process.cpuUsage()
+      const { time } = await attempt(input)
+      const { user, system } = process.cpuUsage(before)
+      if (Math.min(time, (user + system) / 1_000) <= (target.limit ?? limit)) return false
+    }
+    return true
+  } finally {
+    coverage.start()
+  }
+}
+
+async function fuzz(): Promise<Report> {
+  const mutator = new Mutator(task.seed, target.words)
+  const corpus = [...target.seeds(), ...keptInputs(target.name)].filter(input => input.length < 65_536)
+  if (corpus.length === 0) corpus.push(Buffer.from('x'))
+  const failures = new Map<string, { what: string; input: Buffer }>()
+  let [runs, slowest] = [0, 0]
+  const one = async (input: Buffer) => {
+    const { time, failure } = await attempt(input)
+    runs++
+    slowest = Math.max(slowest, time)
+    const what =
+      failure ??
+      (time > (target.limit ?? limit) && (await isSlow(input)) ? `took ${Math.round(time)} ms` : undefined)
+    if (what === undefined) return
+    // One of a kind is enough.
+    const kind = failure === undefined ? 'slow' : what.split('\n    at ').slice(1, 4).join('\n')
+    const known = failures.get(kind)
+    if (!known || known.input.length > input.length) failures.set(kind, { what, input: Buffer.from(input) })
+  }
+  coverage.start()
+  for (const input of corpus) await one(input)
+  coverage.take()
+  const base = process.memoryUsage().rss
+  const fresh: Buffer[] = []
+  const end = Date.now() + task.seconds * 1_000
+  while (Date.now() < end) {
+    const batch: Buffer[] = []
+    const count = target.limit === undefined ? batchSize : batchSize / 10
+    for (let i = 0; i < count && Date.now() < end; i++) {
+      const input = mutator.make(corpus)
+      batch.push(input)
+      await one(input)
+    }
+    if (coverage.take() > 0) {
+      // Whichever of them it was, all are candidates; the shortest third stays.
+      for (const input of batch.sort((a, b) => a.length - b.length).slice(0, 3)) corpus.push(input)
+      const last = batch.at(-1)
+      if (last && last.length < longestKept) fresh.push(last)
+    }
+    if (process.memoryUsage().rss > base + 1_000_000_000)
+      failures.set('memory', { what: 'memory grows', input: batch[0] as Buffer })
+  }
+  await target.close?.()
+  keepInputs(
+    target.name,
+    [...failures.values()].slice(0, mostKept).map(({ input }) => input),
+  )
+  if (task.keep) keepInputs(target.name, fresh.slice(0, mostKept))
+  return { runs, blocks: coverage.blocks, corpus: corpus.length, slowest, failures: [...failures.values()] }
+}
+
+parentPort?.postMessage(await fuzz())
