@@ -56,8 +56,8 @@ export class Account {
   readonly root: string
   readonly #folders: Folders
   readonly #log: Log
-  /** Undefined without limits. */
-  readonly quota: Quota | undefined
+  /** How much there is and may be. */
+  readonly quota: Quota
   readonly #clock: () => number
   readonly #open = new Set<Mailbox>()
   /** What clients note of mailboxes. */
@@ -69,9 +69,7 @@ export class Account {
     this.#log = options.log ?? new Log()
     this.#clock = options.clock ?? Date.now
     this.attributes = new Attributes(root)
-    const { octets, messages } = options.quota ?? {}
-    const isLimited = octets !== undefined || messages !== undefined
-    this.quota = isLimited ? new Quota(root, { octets, messages }) : undefined
+    this.quota = new Quota(root, options.quota ?? {})
   }
 
   /**
@@ -181,11 +179,11 @@ export class Account {
   async delete(name: string): Promise<void> {
     if (canonicalName(name) === 'INBOX') throw new MailboxError('cannot', 'INBOX cannot be deleted')
     const directory = this.#folders.find(name)
-    const freed = this.quota && directory !== undefined ? countFolder(directory) : undefined
+    const freed = this.quota.isKept && directory !== undefined ? countFolder(directory) : undefined
     const guid = directory === undefined ? undefined : readGuid(directory)
     await this.#folders.delete(name)
     if (directory !== undefined) drop(directory)
-    if (freed) await this.quota?.add({ octets: -freed.octets, messages: -freed.messages })
+    if (freed) await this.quota.add({ octets: -freed.octets, messages: -freed.messages })
     if (guid !== undefined) await this.attributes.forget(guid)
   }
 

@@ -19,9 +19,14 @@ export class Charges {
     this.#state = state
   }
 
+  /** Whether anybody counts. */
+  get isKept(): boolean {
+    return this.#quota.isKept
+  }
+
   /** @throws MailboxError overQuota when so much more does not fit */
   require(more: Usage): void {
-    if (!this.#quota.fits(more, this.#state.clock()))
+    if (this.#quota.isLimited && !this.#quota.fits(more, this.#state.clock()))
       throw new MailboxError('overQuota', 'the mail of this user is as much as it may be')
   }
 

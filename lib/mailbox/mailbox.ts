@@ -40,7 +40,7 @@ export interface Message {
 export class Mailbox {
   readonly #state: State
   readonly #release: () => void
-  readonly #charges: Charges | undefined
+  readonly #counted: Charges | undefined
   #stopWatching: (() => void) | undefined
   readonly #listeners = new Set<() => void>()
   #again: NodeJS.Timeout | undefined
@@ -50,7 +50,12 @@ export class Mailbox {
   constructor(state: State, release: () => void, quota?: Quota) {
     this.#state = state
     this.#release = release
-    this.#charges = quota && new Charges(quota, state)
+    this.#counted = quota && new Charges(quota, state)
+  }
+
+  /** Undefined where nobody counts what comes and goes. */
+  get #charges(): Charges | undefined {
+    return this.#counted?.isKept ? this.#counted : undefined
   }
 
   get name(): string {

@@ -10,7 +10,7 @@
  * its limits are not these, and when it says that the mail is too much and is older than a moment: other programs may
  * have removed mail without saying so. Nobody locks it; two that count at once give the same sum.
  */
-import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { appendFile } from 'node:fs/promises'
 import { parseName } from '../maildir/name.js'
 import { isMissing } from '../sys/error.js'
@@ -82,9 +82,19 @@ export class Quota {
     })
   }
 
+  /** Whether there is a limit. */
+  get isLimited(): boolean {
+    return this.limits.octets !== undefined || this.limits.messages !== undefined
+  }
+
+  /** Whether what comes and goes is to be noted: for limits of ours, or for those of whoever made the file. */
+  get isKept(): boolean {
+    return this.isLimited || existsSync(this.#path)
+  }
+
   /** Notes that mail came or, with negative numbers, went. @throws the system's error */
   async add({ octets, messages }: Usage): Promise<void> {
-    if (!this.#recorded()) this.recount()
+    if (this.isLimited && !this.#recorded()) this.recount()
     else await appendFile(this.#path, `${octets} ${messages}\n`)
   }
 

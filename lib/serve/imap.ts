@@ -206,7 +206,8 @@ class StoredAccount implements ImapAccount {
 
   async quota(): Promise<ImapQuota | undefined> {
     const { quota } = this.#account
-    return quota && { used: quota.usage(), limits: quota.limits }
+    if (!quota.isLimited) return undefined
+    return { used: quota.usage(), limits: quota.limits }
   }
 
   close(): Promise<void> {

@@ -68,3 +68,17 @@ test('without limits there is no maildirsize', async () => {
   assert.throws(() => readFileSync(join(root, 'maildirsize')), /ENOENT/)
   await account.close()
 })
+
+test('what others count goes on being counted by who has no limits of his own', async () => {
+  const { root, account, quota } = await limited()
+  await add(await account.open('INBOX'))
+  const other = await Account.open(root, { log: quiet })
+  const inbox = await other.open('INBOX')
+  await add(inbox, `a: b\r\n\r\n${'x'.repeat(2_000)}`)
+  assert.deepEqual(quota.usage(), quota.count())
+  await inbox.remove([1])
+  assert.deepEqual(quota.usage(), quota.count())
+  assert.equal(quota.usage().messages, 1)
+  await other.close()
+  await account.close()
+})
