@@ -52,6 +52,7 @@ export class Daemon {
   #watch: Watch | undefined
   #watched: readonly string[] = []
   #idle: NodeJS.Timeout | undefined
+  #wasIdle = false
   #reloading: Promise<void> = Promise.resolve()
   #stopped = false
   /** Called when there has been no connection for as long as the configuration's idle_exit says. */
@@ -198,14 +199,22 @@ export class Daemon {
   #restartIdleClock(): void {
     clearTimeout(this.#idle)
     const { config } = this.parts
-    const waits = this.#options.services.map(({ name }) => (isServer(name) ? config[name].idle_exit : 0))
-    if (!this.#activated || waits.includes(0) || this.#connections > 0) return
-    this.#idle = setTimeout(
-      () => {
-        if (this.#connections === 0) this.onIdleExit()
-      },
-      Math.max(...waits),
-    ).unref()
+    const waits = this.#options.services.map(({ name }) => {
+      if (name === 'relay') return config.queue.idle_exit
+      return isServer(name) && this.#activated ? config[name].idle_exit : 0
+    })
+    if (waits.includes(0) || this.#connections > 0) return
+    this.#idle = setTimeout(() => void this.#goHome(), Math.max(...waits)).unref()
+  }
+
+  /** Who has work of its own, besides connections, must have had none the last time too. */
+  async #goHome(): Promise<void> {
+    const workers = this.#members.filter(({ running }) => running.isIdle)
+    const idle = (await Promise.all(workers.map(({ running }) => running.isIdle?.()))).every(Boolean)
+    if (this.#stopped || this.#connections > 0) return
+    if (idle && (this.#wasIdle || workers.length === 0)) return this.onIdleExit()
+    this.#wasIdle = idle
+    this.#restartIdleClock()
   }
 
   get #connections(): number {

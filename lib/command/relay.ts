@@ -1,8 +1,9 @@
 /** mail-relay: sends what is in the queue. */
+import { readdir } from 'node:fs/promises'
 import { loadConfig } from '../config/load.js'
 import { Queue } from '../queue/queue.js'
 import { Relay } from '../relay/relay.js'
-import { exits, MailError } from '../sys/error.js'
+import { exits, isMissing, MailError } from '../sys/error.js'
 import { gatheredStderr, Log } from '../sys/log.js'
 import { daemonCommand } from './daemon.js'
 import { type Command, command } from './options.js'
@@ -23,6 +24,16 @@ async function openRelay(parts: Parts, log: Log): Promise<{ relay: Relay; queue:
   return { queue, relay: new Relay({ queue, settings, deliverLocally, fileSent: sentFiling(parts), log }) }
 }
 
+/** As systemd sees it, who would start us again for what is there (systemd.path(5), DirectoryNotEmpty=). */
+async function isEmpty(directory: string): Promise<boolean> {
+  try {
+    return (await readdir(directory)).every(name => name.startsWith('.'))
+  } catch (error) {
+    if (isMissing(error)) return true
+    throw error
+  }
+}
+
 /** The service; SIGHUP reads the configuration again, and tries everything at once. */
 export const relayService: Service<'relay'> = {
   name: 'relay',
@@ -31,6 +42,10 @@ export const relayService: Service<'relay'> = {
     await relay.start()
     return {
       reload: () => relay.replace(relaySettings(parts.config)),
+      isIdle: async () => {
+        const places = [queue.mailDirectory, queue.dropDirectory]
+        return (await Promise.all(places.map(isEmpty))).every(Boolean)
+      },
       close: async () => {
         await relay.stop(grace)
         queue.close()

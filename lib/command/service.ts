@@ -34,6 +34,8 @@ export interface Running<N extends string = string> {
   readonly busy?: string
   /** Called after the configuration was read again; what is asked of the parts each time needs no call. */
   reload?(): void | Promise<void>
+  /** Whether there is nothing to do, in a service that works without connections. */
+  isIdle?(): Promise<boolean>
   /** Called when the last session has ended. */
   close?(): void | Promise<void>
 }

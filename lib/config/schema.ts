@@ -262,6 +262,8 @@ export function configSchema(directory: string) {
       warn_after: optional(time, '4h'),
       first_retry: optional(time, '1m'),
       last_retry: optional(time, '1h'),
+      /** How long mail-relay lives with nothing to send; 0 is for ever. */
+      idle_exit: optional(time, '0s'),
     }),
     relay: optional(table(relay(place))),
     imapd: section({

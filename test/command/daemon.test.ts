@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { connect as connectTls } from 'node:tls'
 import { Daemon } from '../../lib/command/daemon.js'
+import { relayService } from '../../lib/command/relay.js'
 import type { Service } from '../../lib/command/service.js'
 import { makeAuthority, makeServer } from '../../lib/setup/certificate.js'
 import { listen } from '../../lib/sys/sockets.js'
@@ -251,6 +252,23 @@ test('the process may go home when there was nobody for a while', async t => {
   }
   await until(() => idle)
   assert.match(lines.join(''), /event=socket-unused socket=left/)
+})
+
+test('mail-relay may go home when nothing waits, and only then', async t => {
+  const text = `${head()}[queue]\ndirectory = "queue"\nidle_exit = "1ms"\n[relay]\nhost = "127.0.0.1:9"\ntls = "off"\n`
+  const { daemon, directory } = await stage(t, text, { services: [relayService] })
+  let idle = false
+  daemon.onIdleExit = () => {
+    idle = true
+  }
+  await until(() => idle)
+  const { isIdle, close } = await relayService.start(daemon.parts, daemon.log)
+  t.after(() => close?.())
+  assert.equal(await isIdle?.(), true)
+  writeFileSync(join(directory, 'queue/mail/.hidden'), '')
+  assert.equal(await isIdle?.(), true)
+  writeFileSync(join(directory, 'queue/mail/something'), '')
+  assert.equal(await isIdle?.(), false)
 })
 
 function portOf(server: Server): number {
