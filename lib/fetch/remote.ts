@@ -68,6 +68,8 @@ export async function openRemote(options: RemoteOptions): Promise<Source> {
     qresync: options.asksGone === true,
     disableCompression: true,
     disableAutoIdle: true,
+    // Providers end IDLE after ten minutes, and routers forget connections sooner than that.
+    maxIdleTime: 540_000,
     disableIMAP4rev2: true,
     disableBinary: true,
     connectionTimeout: 30_000,

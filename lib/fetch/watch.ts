@@ -5,7 +5,6 @@ import type { Log } from '../sys/log.js'
 import type { FetchResult } from './fetch.js'
 import { isMeant, type Pairing } from './names.js'
 import type { Session } from './session.js'
-import type { Source } from './source.js'
 import { LoginRefused, Throttled } from './trouble.js'
 
 export interface WatchOptions {
@@ -24,6 +23,7 @@ export interface WatchOptions {
 /** First and longest pause after trouble, in milliseconds; longer where the provider asked for it. */
 const firstPause = 5_000
 const longestPause = 900_000
+const throttledPause = 300_000
 
 /**
  * Watches until the signal aborts.
@@ -136,26 +136,40 @@ class Watcher {
     }
   }
 
-  /** Waits in a folder on a connection of its own; without it the folder is asked like the others. */
+  /** Waits in a folder on a connection of its own, made again when it is lost; the folder is asked like others until then. */
   async #waitBeside(pairing: Pairing, signal: AbortSignal): Promise<void> {
-    let source: Source | undefined
-    try {
-      source = await this.#session.another()
-      await source.examine(pairing.remote.path)
-      while (!signal.aborted) {
-        await source.wait(signal)
-        this.#news.add(pairing.remote.path)
-        this.#wake.abort()
-      }
-    } catch (error) {
-      if (!signal.aborted)
+    for (let pause = firstPause; !signal.aborted; pause = Math.min(2 * pause, longestPause)) {
+      const began = performance.now()
+      try {
+        await this.#waitOnce(pairing, signal)
+      } catch (error) {
+        if (signal.aborted) return
         this.#options.log.warning('fetch-watch', {
           account: this.#session.account.name,
           folder: pairing.remote.path,
           error: describe(error),
         })
+        // The connection that goes through the folders comes to know that too, and ends.
+        if (error instanceof LoginRefused) return
+        if (performance.now() - began > longestPause) pause = firstPause
+        if (error instanceof Throttled) pause = Math.max(pause, error.wait, throttledPause)
+      }
+      await delay(pause, undefined, { signal }).catch(() => {})
+    }
+  }
+
+  async #waitOnce({ remote }: Pairing, signal: AbortSignal): Promise<void> {
+    const source = await this.#session.another()
+    try {
+      await source.examine(remote.path)
+      while (!signal.aborted) {
+        // Something may have come while nobody waited.
+        this.#news.add(remote.path)
+        this.#wake.abort()
+        await source.wait(signal)
+      }
     } finally {
-      await source?.close()
+      await source.close()
     }
   }
 }

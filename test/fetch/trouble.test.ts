@@ -27,8 +27,11 @@ after(async () => {
   provider.remove()
 })
 
-/** A way to the server that is cut after so many octets have come back. */
-async function cutting(octets: () => number): Promise<{ proxy: Server; port: number }> {
+/** A way to the server that is cut, or lets nothing more through, after so many octets have come back. */
+async function cutting(
+  octets: () => number,
+  how: 'cut' | 'stall' = 'cut',
+): Promise<{ proxy: Server; port: number }> {
   const proxy = createServer(near => {
     const far = connect(port, '127.0.0.1')
     let left = octets()
@@ -36,7 +39,7 @@ async function cutting(octets: () => number): Promise<{ proxy: Server; port: num
     far.on('data', chunk => {
       near.write(chunk.subarray(0, Math.max(0, left)))
       left -= chunk.length
-      if (left > 0) return
+      if (left > 0 || how === 'stall') return
       near.destroy()
       far.destroy()
     })
@@ -97,6 +100,25 @@ folders = ["INBOX"]
     clearTimeout(timer)
     // The lock of who was killed is stale after ten seconds; here nobody waits so long.
     if (status !== 0) rmSync(`${home}/fetch/far.state.lock`, { recursive: true, force: true })
+  }
+  const seen = await ids(home)
+  assert.equal(seen.length, count)
+  assert.equal(new Set(seen).size, count)
+})
+
+test('a server that stops answering in the middle of a message', async t => {
+  const home = temporaryDirectory(t)
+  const random = randomFrom(6)
+  let stalls = 3
+  const octets = () => (stalls-- > 0 ? 30_000 + Math.floor(random() * 500_000) : Number.POSITIVE_INFINITY)
+  const { proxy, port: stalled } = await cutting(octets, 'stall')
+  t.after(() => proxy.close())
+  const account = accountAt(stalled, home, { ...whole, timeout: 1_000 })
+  let runs = 0
+  for (; runs < 10; runs++) {
+    const outcome = await fetchOnce(account).catch(error => error as Error & { exit?: number })
+    if (!(outcome instanceof Error)) break
+    assert.equal(outcome.exit, 75, outcome.message)
   }
   const seen = await ids(home)
   assert.equal(seen.length, count)

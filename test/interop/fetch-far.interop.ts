@@ -20,10 +20,12 @@ import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { createSecureContext } from 'node:tls'
 import { AccessTokens } from '../../lib/auth/oauth.js'
+import { withAccount } from '../../lib/fetch/fetch.js'
 import { Proof } from '../../lib/fetch/proof.js'
 import { LoginRefused } from '../../lib/fetch/trouble.js'
 import { Account } from '../../lib/mailbox/account.js'
 import { encodeMutf7 } from '../../lib/message/mutf7.js'
+import { Log } from '../../lib/sys/log.js'
 import { destroyAtRandom } from '../fetch/destruction.js'
 import { accountAt, digest, fetched, fetchOnce, numbers, put } from '../fetch/world.js'
 import { Dovecot, mailUser, noDovecot } from '../support/dovecot.js'
@@ -217,7 +219,12 @@ describe('mail-fetch and Dovecot, further', { skip: noDovecot() }, () => {
     const inbox = result.folders.find(({ folder }) => folder === 'INBOX')
     assert.deepEqual([inbox?.gone, inbox?.trashed, inbox?.flagged], [4, 4, 1])
     assert.deepEqual(await numbers(home, 'Trash'), [2, 4, 5, 6])
-    assert.equal(fetched(await fetchOnce(account)), 0)
+    // With nothing new, all folders are asked in one command, and none is opened.
+    const idle = join(home, 'idle')
+    const proof = new Proof(idle)
+    const options = { log: new Log({ write: () => {} }), signal: new AbortController().signal, proof }
+    await withAccount(account, options, async session => session.pass(await session.pairings()))
+    assert.doesNotMatch(readFileSync(idle, 'latin1'), /EXAMINE|FETCH|STATUS "/)
   })
 
   for (const protocol of ['imap', 'pop3'] as const)
