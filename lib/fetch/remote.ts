@@ -200,7 +200,7 @@ class Remote implements Source {
     return list.map(({ path, delimiter, flags, specialUse, specialUseSource, status }) => ({
       path,
       delimiter,
-      selectable: !flags.has('\\Noselect') && !flags.has('\\NonExistent'),
+      selectable: ![...flags].some(flag => /^\\(?:noselect|nonexistent)$/i.test(flag)),
       ...(specialUse !== undefined && specialUseSource === 'extension' && { specialUse }),
       ...(status?.uidValidity !== undefined &&
         status.uidNext !== undefined &&
@@ -271,18 +271,19 @@ class Remote implements Source {
 
   /** @returns undefined where a server has no such message any more, and sends an empty one */
   #messageOf(row: Fetched): RemoteMessage | undefined {
-    if (row.source === undefined || row.source.length === 0) return undefined
-    return { uid: row.uid, octets: row.source, flags: this.#flagsOf(row), date: dateOf(row.internalDate) }
+    const octets = octetsOf(row)
+    if (octets.length === 0) return undefined
+    return { uid: row.uid, octets, flags: this.#flagsOf(row), date: dateOf(row.internalDate) }
   }
 
   /** What follows of a large message. Sizes that servers tell are not always true: it ends where nothing follows. */
   async *#pieces(uid: number, size: number, from: number): AsyncGenerator<Buffer> {
     for (let at = from; ; ) {
       const query: Query = { uid: true, source: piece(at) }
-      const rows = await this.#collect(`${uid}`, query, ({ uid, source }) => ({ uid, source }))
+      const rows = await this.#collect(`${uid}`, query, row => ({ uid: row.uid, octets: octetsOf(row) }))
       const row = rows.find(each => each.uid === uid)
       if (!row) throw new MessageGone(`message ${uid} went away`)
-      const next = row.source ?? empty
+      const next = row.octets
       if (next.length > 0) yield next
       at += next.length
       if (next.length === 0 || (next.length < pieceSize && at >= size)) break
@@ -414,6 +415,12 @@ class Remote implements Source {
 /** What is asked of each message. */
 const messageQuery: Query = { uid: true, flags: true, internalDate: true, source: true, labels: true }
 
+/** What a FETCH brought of a message: a short one may stand in quotes, and none be NIL, whatever the library's types say. */
+function octetsOf({ source }: { readonly source?: unknown }): Buffer {
+  if (Buffer.isBuffer(source)) return source
+  return typeof source === 'string' ? Buffer.from(source, 'latin1') : empty
+}
+
 function piece(start: number): { start: number; maxLength: number } {
   return { start, maxLength: pieceSize }
 }
@@ -443,7 +450,8 @@ function ascending<T extends Listed>(rows: T[], from: number): T[] {
 
 function dateOf(date: Date | string | undefined): number | undefined {
   const time = date instanceof Date ? date.getTime() : Date.parse(date ?? '')
-  return Number.isFinite(time) ? time : undefined
+  // NIL comes as 1970 from the library.
+  return time > 0 ? time : undefined
 }
 
 /** `1:5,7` */

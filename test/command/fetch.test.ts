@@ -214,6 +214,35 @@ test('deliver = "sieve" gives each message to the user\'s filters, once', t => {
   assert.equal(here(), 0)
 })
 
+for (const protocol of ['imap', 'pop3'])
+  test(`a large message goes in pieces through the filters too, over ${protocol}`, async t => {
+    const far = makePlace(`[${protocol}d]\nlisten = [{ address = "127.0.0.1:0", tls = "off" }]`)
+    t.after(() => far.remove())
+    fillMaildir(far.maildir('alice'), 1)
+    const text = `Message-ID: <large@there>\nSubject: large\n\n${`${'line '.repeat(14)}\n..\n`.repeat(130_000)}`
+    writeFileSync(join(far.maildir('alice'), 'cur', '1900000000.M1P1.there:2,'), text)
+    const daemon = await Program.start(`mail-${protocol}d`, far.config)
+    t.after(() => daemon.stop())
+    const farPort = daemon.ports(`${protocol}d`)[0]
+    const tables = account(`protocol = "${protocol}"\ndeliver = "sieve"`)
+    const { place, run } = stage(t, tables.replace(/^host.*$/m, `host = "127.0.0.1:${farPort}"`))
+    const home = join(place.directory, 'home', 'bob')
+    mkdirSync(join(home, 'sieve'), { recursive: true })
+    // It is refused, and so written a second time.
+    writeFileSync(
+      join(home, 'sieve', 'main.sieve'),
+      'require "reject"; if header "subject" "large" { reject "too large"; }',
+    )
+    symlinkSync('sieve/main.sieve', join(home, '.dovecot.sieve'))
+    assert.match(run().stdout, /^far: 2 fetched/)
+    const files = readdirSync(join(place.maildir('bob'), 'new')).map(name =>
+      join(place.maildir('bob'), 'new', name),
+    )
+    const large = files.map(file => readFileSync(file, 'latin1')).find(each => each.length > 1e6) ?? ''
+    assert.ok(large.endsWith(text), `${large.length} octets came of ${text.length}`)
+    assert.equal(run().stdout, 'far: nothing new in 1 folders\n')
+  })
+
 test('--watch brings what comes, at once; SIGTERM ends it', async t => {
   const { place, here } = stage(t, account('every = "1h"'))
   const child = spawn(process.execPath, [commandPath('mail-fetch'), '--watch', '-c', place.config], {

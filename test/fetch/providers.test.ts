@@ -44,6 +44,27 @@ test('what servers send wrongly is understood; a message that is not sent is tol
   assert.match(fake.complaints.join(), /heard "UID FETCH 7:\*/)
 })
 
+test('codes and answers without a text, lists in lower case, out of order and twice, NIL for a message and a date', async t => {
+  const fake = await fakeProvider('fixtures/fetch/odd.txt')
+  t.after(() => fake.close())
+  const home = temporaryDirectory(t)
+  const before = Date.now()
+  const { folders, failures } = await fetchOnce(accountAt(fake.port, home))
+  assert.deepEqual(fake.complaints, [])
+  assert.deepEqual(failures, [])
+  assert.deepEqual([folders.length, folders[0]?.fetched, folders[0]?.unread], [1, 3, 1])
+  const here = await holds(home)
+  assert.deepEqual(
+    here.map(({ number, flags }) => [number, flags]),
+    [
+      [1, '\\Seen'],
+      [2, ''],
+      [3, '$ \\Flagged'],
+    ],
+  )
+  assert.ok((here[2]?.date ?? 0) >= before - 2_000, 'a message without a date arrived now')
+})
+
 test('every provider has advice in English and in Korean, by its server', () => {
   for (const provider of Object.values(providers)) {
     assert.equal(providerOf(provider.host.toUpperCase()), provider)

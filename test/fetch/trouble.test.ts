@@ -95,7 +95,7 @@ folders = ["INBOX"]
     const child = spawn(process.execPath, [commandPath('mail-fetch'), '-c', place.config], {
       stdio: 'ignore',
     })
-    const timer = setTimeout(() => child.kill('SIGKILL'), 150 + random() * 100 * (run + 1))
+    const timer = setTimeout(() => child.kill('SIGKILL'), 150 + random() * 200 * (run + 1))
     status = await new Promise<number | null>(resolve => child.on('exit', resolve))
     clearTimeout(timer)
     // The lock of who was killed is stale after ten seconds; here nobody waits so long.
