@@ -1,4 +1,5 @@
 /** The list of mailboxes, subscriptions and metadata as a client was last told of it, and what has changed since. */
+import { MailError } from '../sys/error.js'
 import type { ImapAccount, Metadata } from './backend.js'
 import { astring } from './encode.js'
 import { type ListEntry, listEntries } from './folders.js'
@@ -16,9 +17,29 @@ export interface Listing {
 
 export async function readListing(mail: ImapAccount): Promise<Listing> {
   return {
-    ids: await mail.mailboxIds(),
+    ids: await identified(mail, await mail.mailboxIds()),
     subscribed: new Set(await mail.subscriptions()),
     metadata: await mail.allMetadata(),
+  }
+}
+
+/** A mailbox gets its id when it is first looked at: one without could not be told from others when it is renamed. */
+async function identified(
+  mail: ImapAccount,
+  ids: ReadonlyMap<string, string>,
+): Promise<ReadonlyMap<string, string>> {
+  const all = new Map(ids)
+  for (const [name, id] of ids) if (id === '') all.set(name, await idOf(mail, name))
+  return all
+}
+
+async function idOf(mail: ImapAccount, name: string): Promise<string> {
+  try {
+    return (await mail.status(name)).mailboxId
+  } catch (error) {
+    // It is just going.
+    if (error instanceof MailError) return ''
+    throw error
   }
 }
 

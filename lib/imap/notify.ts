@@ -2,7 +2,7 @@
  * Tells a client of events as they happen, also when no command is in progress (RFC 5465). Watchers only mark what may
  * have changed; rounds find out what has, one after another, and never while a command is being answered.
  */
-import { describe } from '../sys/error.js'
+import { describe, MailError } from '../sys/error.js'
 import type { ImapMailbox, ImapStatus } from './backend.js'
 import { type Listing, readListing, tellListing } from './listing.js'
 import { covers, hasMessageEvents, type NotifyEvent, type Wishes } from './notify-events.js'
@@ -106,7 +106,7 @@ export class Notifier {
       return known
     } catch (error) {
       // It is gone, or just going: the list of mailboxes will tell.
-      if (!(error instanceof ImapError)) throw error
+      if (!(error instanceof MailError)) throw error
       this.#known.delete(name)
       return undefined
     }

@@ -22,7 +22,9 @@ const invisible =
  * @returns at most 200 characters; empty when there is no text
  */
 export function previewOf(octets: Buffer, part: Part): string {
-  for (const leaf of readableLeaves(part)) {
+  // A message that is nothing but an attached text says what that says.
+  const leaves = part.type === 'text' ? [part] : readableLeaves(part)
+  for (const leaf of leaves) {
     const preview = shorten(textOf(octets, leaf))
     if (preview !== '') return preview
   }
