@@ -38,6 +38,32 @@ export async function* checkPorts(config: Config, authority: string | undefined)
       const trouble = await greet(server, listener, config.hostname, authority)
       if (trouble) yield { level: 'error', check: 'ports', where: nameOf(server, listener), ...trouble }
     }
+  const address = config.profiles?.listen
+  if (!address || ('port' in address && address.port === 0)) return
+  const trouble = await visit(address, config.hostname, authority)
+  if (trouble)
+    yield { level: 'error', check: 'ports', where: `profiles ${formatAddress(address)}`, ...trouble }
+}
+
+/** Whether settings for mail clients are served. */
+async function visit(
+  address: Address,
+  hostname: string,
+  authority: string | undefined,
+): Promise<Trouble | undefined> {
+  const probe = new Probe({ place: nearest(address), hostname, authority }, true)
+  try {
+    const said = await probe.ask(`GET /mail/config-v1.1.xml HTTP/1.0\r\nHost: ${hostname}\r\n`)
+    if (/^HTTP\/1\.\d 200 /.test(said)) return undefined
+    return {
+      what: `answers with: ${said.trim()}`,
+      advice: 'another program has the port, or its log says why',
+    }
+  } catch (error) {
+    return explain(error as Error)
+  } finally {
+    probe.close()
+  }
 }
 
 async function greet(

@@ -6,7 +6,9 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { Daemon } from '../../lib/command/daemon.js'
 import { imapService } from '../../lib/command/imapd.js'
+import { type Config, loadConfig } from '../../lib/config/load.js'
 import { makeAuthority, makeServer } from '../../lib/setup/certificate.js'
+import { checkPorts } from '../../lib/setup/check-ports.js'
 import { temporaryDirectory } from '../support/world.js'
 
 const configuration = `hostname = "mail.home.internal"
@@ -183,5 +185,20 @@ test('clients find their settings over HTTPS, and a profile behind the login', a
   assert.doesNotMatch(profile.text, /secret/)
   const page = await get('/me@home.internal.html', as('me@home.internal', 'secret'))
   assert.equal(page.text.match(/<svg /g)?.length, 2)
+  // As mail-check asks, for which the port has to be known.
+  const config = await loadConfig(file)
+  const known = {
+    ...config,
+    profiles: { listen: { host: '127.0.0.1', port } },
+    smtpd: { ...config.smtpd, listen: [] },
+  }
+  const ca = readFileSync(authority, 'utf8')
+  const check = async (wanted: Config) => {
+    const found: string[] = []
+    for await (const { what } of checkPorts(wanted, ca)) found.push(what)
+    return found
+  }
+  assert.deepEqual(await check(known), [])
+  assert.match(String(await check({ ...known, hostname: 'other.home.internal' })), /clients refuse/)
   assert.ok(lines.some(line => /event=login-failed .*address=127\.0\.0\.1 .*user=me@home/.test(line)))
 })

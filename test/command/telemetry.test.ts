@@ -64,7 +64,7 @@ async function talk(t: TestContext, port: number, lines: readonly string[]): Pro
 }
 
 async function scrape(port: number | undefined): Promise<string> {
-  const response = await fetch(`http://127.0.0.1:${port}/metrics`)
+  const response = await fetch(`http://127.0.13.1:${port}/metrics`)
   assert.match(response.headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/)
   return response.text()
 }
@@ -75,12 +75,13 @@ const listeners =
 
 test('events of all processes are counted and served together; when one ends another one serves', async t => {
   const probe = await import('node:net').then(({ createServer }) => createServer())
-  await new Promise<void>(resolve => probe.listen(0, '127.0.0.1', resolve))
+  // An address of its own: nobody else takes the port meanwhile.
+  await new Promise<void>(resolve => probe.listen(0, '127.0.13.1', resolve))
   const { port } = probe.address() as { port: number }
   await new Promise(resolve => probe.close(resolve))
   const { directory, file } = place(
     t,
-    `[metrics]\nlisten = "127.0.0.1:${port}"\ntextfile = "postern.prom"\n[queue]\ndirectory = "queue"\n` +
+    `[metrics]\nlisten = "127.0.13.1:${port}"\ntextfile = "postern.prom"\n[queue]\ndirectory = "queue"\n` +
       '[fetch.naver]\nprovider = "naver"\nuser = "me"\npassword_file = "x"\ninto = "me@example.org"\n' +
       '[users]\nhome = "home/%n"\n' +
       listeners,

@@ -334,13 +334,13 @@ test('a smarthost that rests for long is told', async t => {
 /** A server of ours that trusts whom it is told to. */
 async function relayStage(t: TestContext, trusted: string) {
   const probe = createServer()
-  await new Promise<void>(resolve => probe.listen(0, '127.0.0.2', resolve))
+  await new Promise<void>(resolve => probe.listen(0, '127.0.13.2', resolve))
   const { port } = probe.address() as { port: number }
   await new Promise(resolve => probe.close(resolve))
   const { file } = await place(
     t,
     `[imapd]\nlisten = []\n[runtime]\ndirectory = "run"\n[relay]\nhost = "127.0.0.1:9"\ntls = "off"\n` +
-      `[[smtpd.listen]]\naddress = "127.0.0.2:${port}"\ntls = "offered"\nauth = "off"\ntrusted = ["${trusted}"]\n`,
+      `[[smtpd.listen]]\naddress = "127.0.13.2:${port}"\ntls = "offered"\nauth = "off"\ntrusted = ["${trusted}"]\n`,
   )
   const log = { write: () => {} }
   const services = [smtpdService({ relay: outgoing })]
@@ -352,11 +352,11 @@ async function relayStage(t: TestContext, trusted: string) {
 test('an open relay is found by asking it; who refuses strangers is none', async t => {
   // What is trusted when it starts, and what the probe believes: another process may have been told otherwise.
   const closed = await relayStage(t, '127.0.0.9')
-  assert.deepEqual(await collect(checkRelaying(closed, undefined, ['127.0.0.2'])), [])
-  const open = await relayStage(t, '127.0.0.2')
+  assert.deepEqual(await collect(checkRelaying(closed, undefined, ['127.0.13.2'])), [])
+  const open = await relayStage(t, '127.0.13.2')
   const believed = { ...open, smtpd: { ...open.smtpd, listen: [{ ...open.smtpd.listen[0], trusted: [] }] } }
-  const [finding] = await collect(checkRelaying(believed as unknown as Config, undefined, ['127.0.0.2']))
-  assert.match(finding?.what ?? '', /strangers for others: RCPT TO:<probe@example.net> from 127\.0\.0\.2/)
+  const [finding] = await collect(checkRelaying(believed as unknown as Config, undefined, ['127.0.13.2']))
+  assert.match(finding?.what ?? '', /strangers for others: RCPT TO:<probe@example.net> from 127\.0\.13\.2/)
   // The certificate is shown after STARTTLS too, and nobody here knows who signed it.
   const [port] = await collect(checkPorts(closed, undefined))
   assert.match(port?.what ?? '', /clients refuse its certificate/)
