@@ -141,6 +141,11 @@ export class Notifier {
     this.#run()
   }
 
+  /** Whether an answer may be half written: nothing else must come between. */
+  get isTelling(): boolean {
+    return this.#running !== undefined
+  }
+
   /** This client itself put messages into a mailbox: that is no news to it. */
   async own(name: string, uids: readonly number[] = []): Promise<void> {
     if (name === this.#session.mailbox?.name) for (const uid of uids) this.#ownUids.add(uid)

@@ -74,7 +74,7 @@ class Teller {
 
   /** Keeps the way through address translators open; without this some forget a connection in minutes. */
   stillHere(): void {
-    if (this.#running || this.#stopped) return
+    if (this.#running || this.#stopped || this.#session.notifier?.isTelling) return
     this.#session.note(undefined, 'Still here')
     this.#session.connection.flush()
   }
