@@ -1,6 +1,7 @@
 /** One message from a file descriptor to where it goes, for mail-deliver: short, and quick to start. */
 import { readSync } from 'node:fs'
 import { type Head, HeadReader } from '../message/head.js'
+import { workAlone } from '../sys/atomic.js'
 import { errorCode, exits, MailError, TemporaryError } from '../sys/error.js'
 
 const blockSize = 65_536
@@ -27,6 +28,7 @@ export async function deliverStdin(
   open: (head: Head) => Promise<readonly Sink[]>,
   fd = 0,
 ): Promise<void> {
+  workAlone()
   const head = readHead(fd)
   const sinks = await open(head)
   const write = async (octets: Buffer) => {

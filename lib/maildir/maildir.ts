@@ -8,7 +8,6 @@
  */
 import {
   closeSync,
-  fsync,
   ftruncate,
   ftruncateSync,
   linkSync,
@@ -20,13 +19,12 @@ import {
   utimesSync,
 } from 'node:fs'
 import { promisify } from 'node:util'
-import { closeQuietly, syncDirectory, writeAllSync, writeSynced } from '../sys/atomic.js'
+import { closeQuietly, isAlone, syncDirectory, syncFile, writeAllSync, writeSynced } from '../sys/atomic.js'
 import { directLimit, writeDirect } from '../sys/direct.js'
 import { errorCode, isMissing, MailError, TemporaryError } from '../sys/error.js'
 import { LineEnds } from './lines.js'
 import { uniqueName, withSizes } from './name.js'
 
-const sync = promisify(fsync)
 /** Off the event loop: to make a name may wait for the file system's journal, and longer than anything else here. */
 const openLater = promisify(open)
 const truncateLater = promisify(ftruncate)
@@ -122,7 +120,9 @@ export class Delivery {
   /** @throws the system's error */
   static async #open(maildir: string): Promise<Delivery> {
     const unique = uniqueName()
-    return new Delivery(maildir, unique, await openLater(`${maildir}/tmp/${unique}`, 'wx', 0o600))
+    const path = `${maildir}/tmp/${unique}`
+    const fd = isAlone() ? openSync(path, 'wx', 0o600) : await openLater(path, 'wx', 0o600)
+    return new Delivery(maildir, unique, fd)
   }
 
   /**
@@ -196,7 +196,8 @@ export class Delivery {
    */
   async stage(): Promise<void> {
     if (this.#state !== 'open') return
-    if (this.#begun) return this.sync()
+    // To find out how direct writes go here takes longer than one commit more.
+    if (this.#begun || isAlone()) return this.sync()
     this.#waiting.push(this.#lines.end())
     this.#begun = true
     try {
@@ -232,7 +233,7 @@ export class Delivery {
         // stage() may have tried in vain, and left more than there is.
         if (this.#begun) ftruncateSync(this.#fd, this.storedSize)
       }
-      await sync(this.#fd)
+      await syncFile(this.#fd)
       closeSync(this.#fd)
       this.#state = 'written'
       if (date !== undefined) utimesSync(this.temporary, date / 1000, date / 1000)
@@ -259,7 +260,7 @@ export class Delivery {
           await this.#place(typeof target === 'string' ? { maildir: target } : target, targets.length),
         )
       await Promise.all([
-        ...(this.#state === 'staged' ? [sync(this.#fd)] : []),
+        ...(this.#state === 'staged' ? [syncFile(this.#fd)] : []),
         ...[...new Set(done.map(folderPath))].map(syncDirectory),
       ])
     } catch (error) {
@@ -352,7 +353,7 @@ async function copySynced(from: string, temporary: string, to: string): Promise<
     await promises.copyFile(from, temporary)
     const fd = openSync(temporary, 'r+')
     try {
-      await sync(fd)
+      await syncFile(fd)
     } finally {
       closeSync(fd)
     }

@@ -2,7 +2,7 @@
  * Files that are whole or not there. A reader, or a crash, finds the old content whole or the new content whole;
  * what these functions have returned from is on disk, name and all.
  */
-import { closeSync, constants, fsync, openSync, promises, writeSync as writeOnce } from 'node:fs'
+import { closeSync, constants, fsync, fsyncSync, openSync, promises, writeSync as writeOnce } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 
@@ -100,15 +100,31 @@ function start(path: string): Promise<void> {
   return entry.current
 }
 
-/** By callbacks: a delivery does nothing else so often, and needs nothing else of fs.promises, which is slow to load. */
-function syncNow(path: string): Promise<void> {
+async function syncNow(path: string): Promise<void> {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
+  try {
+    await syncFile(fd)
+  } finally {
+    closeQuietly(fd)
+  }
+}
+
+let alone = false
+
+/** This process does one thing and ends: a call that has to wait waits where it is made, and no threads are started. */
+export function workAlone(): void {
+  alone = true
+}
+
+export function isAlone(): boolean {
+  return alone
+}
+
+/** fsync(2), by a callback: a delivery needs nothing else of fs.promises, which is slow to load. */
+export function syncFile(fd: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
-    fsync(fd, error => {
-      closeQuietly(fd)
-      if (error) reject(error)
-      else resolve()
-    })
+    if (alone) resolve(fsyncSync(fd))
+    else fsync(fd, error => (error ? reject(error) : resolve()))
   })
 }
 

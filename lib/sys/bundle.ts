@@ -1,5 +1,6 @@
 /**
- * Starting a bundled program quickly. Beside a bundle `NAME.bundle` (CommonJS) may stand `NAME.bundle.ARCH-VERSION`:
+ * Starting a bundled program quickly. Beside a bundle `NAME.bundle` (CommonJS, in the function that Node would put around
+ * it: no copy of a long text is made here) may stand `NAME.bundle.ARCH-VERSION`:
  * the code that V8 made of it when the bundle was built, for that processor and that Node alone. With it nothing has
  * to be compiled. V8 refuses what another V8, or one with other flags, has made; the bundle is then compiled as usual.
  */
@@ -26,9 +27,9 @@ export function codePath(path: string): string {
  */
 export function loadBundle(path: string): unknown {
   // Bundles are ASCII: one octet a character, and nothing to decode.
-  const text = readFileSync(path, 'latin1').replace(/^#!/, '//')
+  const text = readFileSync(path, 'latin1')
   const code = codePath(path)
-  const script = new Script(`(function(exports,require,module,__filename,__dirname){${text}\n})`, {
+  const script = new Script(text, {
     filename: path,
     ...(existsSync(code) && { cachedData: readFileSync(code) }),
   })

@@ -1,0 +1,5 @@
+/** What dist/bin/mail-deliver.bundle holds. */
+import { deliver } from './deliver.js'
+import { run } from './run.js'
+
+void run(deliver)
