@@ -1,7 +1,7 @@
 /** Postfix as a smarthost that wants a login and refuses foreign senders, as Gmail does: mail goes out, bounces come back. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -17,8 +17,9 @@ const skip = noPostfix() || noDovecot()
 let postfix: Postfix
 let dovecot: Dovecot
 
-/** Nobody's mail is kept here: Dovecot only checks passwords. */
+/** Dovecot checks passwords, and keeps what comes by LMTP. */
 const home = mkdtempSync(join(tmpdir(), 'postern-'))
+chmodSync(home, 0o755)
 
 before(async () => {
   if (skip) return
@@ -146,6 +147,20 @@ test('Postfix stops and comes back: nothing is lost, nothing doubled', { skip },
   await relay.stop()
 })
 
+test("LMTP to Dovecot: it keeps what is its users', and what is nobody's comes back", { skip }, async t => {
+  const route = `[[relay.route]]\nrecipient = "kept.test"\nhost = "127.0.0.1:${dovecot.lmtp}"\nprotocol = "lmtp"\n`
+  const place = queuePlace(t, '', route)
+  const args = ['-i', '-f', 'root@x.internal', 'me@kept.test', 'nobody@kept.test']
+  assert.equal(place.run('mail-send', args, message).status, 0)
+  assert.equal(place.run('mail-relay', ['--once']).status, 0)
+  assert.deepEqual(place.entries(), [])
+  const directory = join(home, 'me', 'Maildir', 'new')
+  const [kept = ''] = readdirSync(directory).map(name => readFileSync(join(directory, name), 'utf8'))
+  assert.match(kept, /with LMTP/)
+  assert.ok(kept.endsWith('\nfull\n.\n..dots\n'))
+  assert.match(place.inbox('root')[0] ?? '', /Final-Recipient: rfc822; nobody@kept\.test\nAction: failed/)
+})
+
 test('a message of 200 MB goes out, and never stands in memory whole', { skip }, async t => {
   const [port = 0] = await freePorts(1)
   const sink = spawn('/usr/sbin/smtp-sink', ['-u', 'postfix', `127.0.0.1:${port}`, '10'], { stdio: 'ignore' })
@@ -163,7 +178,7 @@ test('a message of 200 MB goes out, and never stands in memory whole', { skip },
   const { id } = await draft.commit()
   await until(() => !existsSync(queue.paths(id).envelope), 60_000)
   queue.close()
-  assert.match(relay.log, /event=recipient .*state=relayed/)
+  await until(() => /event=recipient .*state=relayed/.test(relay.log))
   const grown = peakOf(relay.pid) - before
   t.diagnostic(`${grown} octets of memory`)
   assert.ok(grown < 100_000_000, `${grown} octets more`)

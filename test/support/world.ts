@@ -8,7 +8,8 @@ import type { TestContext } from 'node:test'
 /** Makes an empty directory that is removed when the test ends. */
 export function temporaryDirectory(t: Pick<TestContext, 'after'>): string {
   const path = mkdtempSync(join(tmpdir(), 'postern-'))
-  t.after(() => rmSync(path, { recursive: true, force: true }))
+  // A program that is just ending may still write there.
+  t.after(() => rmSync(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }))
   return path
 }
 
