@@ -89,7 +89,8 @@ export async function readColumns(directory: string, validity: number): Promise<
 }
 
 /** What is whole may still be nonsense that somebody wrote: nothing in it may lead beyond a column. */
-function columnsFrom(octets: Buffer, validity: number): Columns | undefined {
+async function columnsFrom(octets: Buffer, validity: number): Promise<Columns | undefined> {
+  const pacer = new Pacer()
   const reader = new Reader(octets)
   if (reader.word(8) !== order) return undefined
   const columns = new Columns(validity)
@@ -100,12 +101,16 @@ function columnsFrom(octets: Buffer, validity: number): Columns | undefined {
   columns.references = new Uint32Array(columns.referenceEnd)
   for (const column of [...columnsIn(columns.rows), columns.references]) reader.into(column)
   const [lows, highs] = [reader.words(), reader.words()]
-  const pools = [1, 2, 3].map(() =>
-    Texts.from({ octets: reader.part(), starts: reader.words(), order: reader.words() }),
-  )
+  await pacer.rest()
+  const pools: (Texts | undefined)[] = []
+  for (let i = 0; i < 3; i++) {
+    pools.push(Texts.from({ octets: reader.part(), starts: reader.words(), order: reader.words() }))
+    await pacer.rest()
+  }
   const [subjects, mailboxes, names] = pools
   if (!reader.isGood || lows.length !== highs.length || !subjects || !mailboxes || !names) return undefined
   columns.numbers = Ids.from(lows, highs)
+  await pacer.rest()
   Object.assign(columns, { subjects, mailboxes, names })
   return isSound(columns) ? columns : undefined
 }

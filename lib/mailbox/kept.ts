@@ -75,12 +75,12 @@ export async function keepColumns(state: State): Promise<void> {
 
 async function write(state: State, entry: Held): Promise<void> {
   const columns = await entry.columns
-  const { unkept } = columns
-  if (unkept === 0) return
+  if (columns.unkept === 0) return
+  // Where it cannot be written, nobody tries again before there is more.
+  columns.unkept = 0
   try {
     for (const texts of [columns.subjects, columns.mailboxes, columns.names]) await texts.ranks(new Pacer())
     await writeColumns(state.directory, columns)
-    columns.unkept -= unkept
   } catch (error) {
     state.log.warning('columns-not-written', { mailbox: state.name, error: describe(error) })
   }

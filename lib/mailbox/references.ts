@@ -12,7 +12,7 @@ export async function linkReferences(messages: Threaded, pacer: Pacer): Promise<
     links.add(position)
     if (pacer.isDue) await pacer.rest()
   }
-  return links.prune()
+  return links.prune(pacer)
 }
 
 class Links {
@@ -57,12 +57,13 @@ class Links {
   }
 
   /** Steps 2 and 3: what is not there goes, unless its children would be many at the top. */
-  prune(): Parents {
+  async prune(pacer: Pacer): Promise<Parents> {
     const { rows } = this.#messages
     const above = new Int32Array(rows.length)
     const tops = new Map<number, { first: number; dummy: number }>()
     let dummies = 0
     for (let position = 0; position < rows.length; position++) {
+      if (pacer.isDue) await pacer.rest()
       const node = this.#anchorOf(this.#nodes[position]!)
       above[position] = -1
       if (node === none) continue

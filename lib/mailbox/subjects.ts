@@ -1,4 +1,5 @@
 /** Threads of one subject become one: step 5 of THREAD=REFERENCES (RFC 5256 §3). */
+import type { Pacer } from '../sys/pacer.js'
 import type { Parents, Threaded } from './thread.js'
 
 /** What stands at the top of a thread: a message, or a dummy. */
@@ -12,9 +13,9 @@ interface Root {
 }
 
 /** @param parents changed in place, and more dummies added */
-export function mergeSubjects(messages: Threaded, parents: Parents): Parents {
-  const roots = rootsOf(messages, parents)
-  const table = tableOf(roots)
+export async function mergeSubjects(messages: Threaded, parents: Parents, pacer: Pacer): Promise<Parents> {
+  const roots = await rootsOf(messages, parents, pacer)
+  const table = await tableOf(roots, pacer)
   const { above } = parents
   const count = messages.rows.length
   let { dummies } = parents
@@ -22,6 +23,7 @@ export function mergeSubjects(messages: Threaded, parents: Parents): Parents {
   const moved = new Map<number, number>()
   const isBelow = new Set<number>()
   for (const root of roots) {
+    if (pacer.isDue) await pacer.rest()
     const kept = table.get(root.subject)
     if (!kept || kept.at === root.at || isBelow.has(root.at)) continue
     if (root.isDummy) moved.set(root.at, kept.at)
@@ -41,11 +43,15 @@ export function mergeSubjects(messages: Threaded, parents: Parents): Parents {
 }
 
 /** Step 4: what stands at the top, by sent date. */
-function rootsOf({ columns, rows, byDate }: Threaded, { above, dummies }: Parents): Root[] {
+async function rootsOf(
+  { columns, rows, byDate }: Threaded,
+  { above, dummies }: Parents,
+  pacer: Pacer,
+): Promise<Root[]> {
   const roots: Root[] = []
   const isSeen = new Uint8Array(dummies)
-  const subjects = columns.rows.texts.subject
   for (const position of byDate) {
+    if (pacer.isDue) await pacer.rest()
     const parent = above[position]!
     if (parent >= 0 && parent < rows.length) continue
     const isDummy = parent >= 0
@@ -55,7 +61,7 @@ function rootsOf({ columns, rows, byDate }: Threaded, { above, dummies }: Parent
     roots.push({
       at: isDummy ? parent : position,
       isDummy,
-      subject: subjects[row]!,
+      subject: columns.rows.texts.subject[row]!,
       isReply: columns.rows.replies[row] === 1,
     })
   }
@@ -63,9 +69,10 @@ function rootsOf({ columns, rows, byDate }: Threaded, { above, dummies }: Parent
 }
 
 /** Step 5.B: of all with the same subject, a dummy if there is one, or else the first that is no reply. */
-function tableOf(roots: readonly Root[]): Map<number, Root> {
+async function tableOf(roots: readonly Root[], pacer: Pacer): Promise<Map<number, Root>> {
   const table = new Map<number, Root>()
   for (const root of roots) {
+    if (pacer.isDue) await pacer.rest()
     // Number 0 is the empty subject.
     if (root.subject === 0) continue
     const known = table.get(root.subject)

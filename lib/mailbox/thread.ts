@@ -59,7 +59,7 @@ export async function thread(
   const pacer = new Pacer()
   const filled = await columns.fill(state, columns.rowsOf(uids), pacer, progress)
   settle(state, columns)
-  const rows = filled.filter(row => state.table.find(columns.rows.uids[row]!) >= 0)
+  const rows = await present(state, columns, filled, pacer)
   const dates = await sentDates(state, columns, rows, pacer)
   const positions = new Uint32Array(rows.length)
   for (let i = 0; i < rows.length; i++) positions[i] = i
@@ -70,22 +70,38 @@ export async function thread(
   return inOrder(messages, parents, roots, pacer)
 }
 
+/** Those of some rows whose messages are still there. */
+async function present(
+  state: State,
+  columns: Columns,
+  some: Uint32Array,
+  pacer: Pacer,
+): Promise<Uint32Array<ArrayBuffer>> {
+  const rows = new Uint32Array(some.length)
+  let count = 0
+  for (const row of some) {
+    if (state.table.find(columns.rows.uids[row]!) >= 0) rows[count++] = row
+    if (pacer.isDue) await pacer.rest()
+  }
+  return rows.slice(0, count)
+}
+
 async function parentsOf(messages: Threaded, algorithm: ThreadAlgorithm, pacer: Pacer): Promise<Parents> {
-  if (algorithm === 'orderedsubject') return bySubject(messages)
+  if (algorithm === 'orderedsubject') return bySubject(messages, pacer)
   const parents = await linkReferences(messages, pacer)
-  return algorithm === 'refs' ? parents : mergeSubjects(messages, parents)
+  return algorithm === 'refs' ? parents : mergeSubjects(messages, parents, pacer)
 }
 
 /** The first message of each subject, and all others below it. */
-function bySubject({ columns, rows, byDate }: Threaded): Parents {
+async function bySubject({ columns, rows, byDate }: Threaded, pacer: Pacer): Promise<Parents> {
   const above = new Int32Array(rows.length).fill(-1)
-  const subjects = columns.rows.texts.subject
   const firsts = new Map<number, number>()
   for (const position of byDate) {
-    const subject = subjects[rows[position]!]!
+    const subject = columns.rows.texts.subject[rows[position]!]!
     const first = firsts.get(subject)
     if (first === undefined) firsts.set(subject, position)
     else above[position] = first
+    if (pacer.isDue) await pacer.rest()
   }
   return { above, dummies: 0 }
 }
