@@ -101,7 +101,7 @@ class Receiver {
     if (failure) throw failure.error
   }
 
-  /** ` (TEXT {42} URL "/Drafts/;UID=20" …)` */
+  /** ` (TEXT {42} UTF8 (~{42}) URL "/Drafts/;UID=20" …)` */
   async pieces(): Promise<void> {
     const args = this.#args
     args.space()
@@ -117,10 +117,15 @@ class Receiver {
     const kind = args.word('TEXT or URL')
     args.space()
     if (kind === 'URL') return this.#url()
+    // RFC 6855 §4: a literal of its own kind here too.
+    const isUtf8 = kind === 'UTF8' && this.#session.utf8
+    if (isUtf8) args.char('(')
     const size = this.#session.reader.pending?.size
-    if (kind !== 'TEXT' || size === undefined || args.peek !== '') throw bad('Write TEXT {…} or URL.')
+    if ((kind !== 'TEXT' && !isUtf8) || size === undefined || args.peek !== '')
+      throw bad('Write TEXT {…} or URL.')
     this.#count(size)
     await this.literal()
+    if (isUtf8) args.char(')')
   }
 
   async #url(): Promise<void> {

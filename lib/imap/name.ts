@@ -14,12 +14,13 @@ export function textOf(octets: Buffer, what: string): string {
  * Modified UTF-7 (RFC 3501 §5.1.3), or plain UTF-8 from a client that writes that.
  *
  * @param utf8 nothing is modified UTF-7: the client has enabled UTF8=ACCEPT (RFC 6855 §3)
- * @throws ImapError NO [CANNOT] for octets that are no name in either
+ * @throws ImapError NO [CANNOT] for what is no name in either, BAD for octets that are no UTF-8
  */
 export function mailboxName(octets: Buffer, utf8 = false): string {
-  const name =
-    utf8 || octets.some(octet => octet >= 0x80) ? octets.toString() : decodeMutf7(octets.toString('latin1'))
-  if (name === undefined || name.includes('\ufffd') || /[\0-\x1f\x7f]/.test(name))
+  const isUtf8 = utf8 || octets.some(octet => octet >= 0x80)
+  const name = isUtf8 ? textOf(octets, 'The mailbox name') : decodeMutf7(octets.toString('latin1'))
+  const forbidden = isUtf8 ? /[\0-\x1f\x7f-\x9f\u2028\u2029\ufffd]/ : /[\0-\x1f\x7f\ufffd]/
+  if (name === undefined || forbidden.test(name))
     throw no('CANNOT', 'That is no mailbox name: write it in UTF-8 or modified UTF-7.')
   return canonicalName(name)
 }

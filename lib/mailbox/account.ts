@@ -10,7 +10,7 @@ import { readGuid } from './guid.js'
 import { Mailbox } from './mailbox.js'
 import { drop, release, share } from './memory.js'
 import { countFolder, Quota, type QuotaLimits } from './quota.js'
-import { specialUses, standardFolders } from './special-use.js'
+import { specialUses, standardFolders, useEntry } from './special-use.js'
 import { changeSubscriptions, readSubscriptions } from './subscriptions.js'
 
 /** A mailbox as LIST shows it. */
@@ -207,10 +207,19 @@ export class Account {
     try {
       await source.refresh()
       await source.move(source.uids.slice(), target)
+      await this.#copyNotes(source.guid, target.guid)
     } finally {
       source.close()
       target.close()
     }
+  }
+
+  /** What is noted of INBOX goes along when it is renamed, and stays (RFC 5464 §4.1); its use and the server's do not. */
+  async #copyNotes(from: string, to: string): Promise<void> {
+    const notes = [...this.attributes.of(from)].filter(
+      ([name]) => name !== useEntry && !name.includes('/vendor/vendor.dovecot/'),
+    )
+    if (notes.length > 0) await this.attributes.change(to, new Map(notes))
   }
 
   /**

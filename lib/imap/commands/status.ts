@@ -14,7 +14,7 @@ const items: Readonly<Record<string, Item>> = {
   HIGHESTMODSEQ: status => status.highestModseq, // RFC 7162 §3.1.7
   SIZE: status => status.size(), // RFC 8438
   DELETED: status => status.deleted, // RFC 9051 §6.3.11
-  'DELETED-STORAGE': async status => Math.ceil((await status.deletedStorage()) / 1024), // RFC 9208 §4.1.4
+  'DELETED-STORAGE': status => status.deletedStorage(), // RFC 9208 §4.1.4
   MAILBOXID: status => `(${status.mailboxId})`, // RFC 8474 §4.3
   APPENDLIMIT: (_, session) => session.options.appendLimit, // RFC 7889
 }
