@@ -21,6 +21,7 @@ export const imapService: Service<'imapd'> = {
             logins,
             mechanisms: config.login.mechanisms,
             quota: parts.quota,
+            neighbours: config.imapd.sharing ? parts.users : undefined,
             events: user => listenerFor(scripts, user),
             log: parts.log,
           }),

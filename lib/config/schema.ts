@@ -270,6 +270,8 @@ export function configSchema(directory: string) {
       listen: optional(serverTable(), [{ address: '0.0.0.0:143' }, { address: '0.0.0.0:993' }]),
       ...serving,
       timeout: optional(time, '30m'),
+      /** Whether users may let each other into their mailboxes. */
+      sharing: optional(boolean, false),
     }),
     pop3d: section({
       listen: optional(serverTable(), []),

@@ -85,9 +85,25 @@ export interface ImapAccount {
    * @returns ends it
    */
   watch(names: readonly string[], heard: (name: string | undefined) => void): Promise<() => void>
+  /** What other users' mailboxes begin with, `shared.`; undefined where mail is not shared. */
+  readonly othersPrefix?: string | undefined
+  /** Who may do what; undefined where mail is not shared. */
+  readonly acl?: ImapAcl | undefined
   /** How much there is and may be; undefined without limits. */
   quota(): Promise<ImapQuota | undefined>
   close(): Promise<void>
+}
+
+/** Who may do what with mailboxes (RFC 4314). Identifiers are as clients write them: `bob`, `anyone`, `-bob`. */
+export interface ImapAcl {
+  /** The rights of the client itself. @throws ImapError NO [NONEXISTENT] */
+  mine(mailbox: string): Promise<string>
+  /** All that was said. @throws ImapError NO [NOPERM] to who does not administer the mailbox, as the others */
+  entries(mailbox: string): Promise<readonly (readonly [identifier: string, rights: string])[]>
+  change(mailbox: string, identifier: string, mode: StoreChange['mode'], rights: string): Promise<void>
+  remove(mailbox: string, identifier: string): Promise<void>
+  /** What this identifier always has, and what else it may be given. */
+  grantable(mailbox: string, identifier: string): Promise<{ readonly always: string; readonly other: string }>
 }
 
 /** Values by name: `/private/comment`, in lower case. */
@@ -177,6 +193,10 @@ export interface ImapMailbox {
   readonly highestModseq: number
   /** As {@link ImapStatus.mailboxId}. */
   readonly mailboxId: string
+  /** Whether this session may change a flag (RFC 4314 §4); all may be where this is not there. */
+  mayChange?(flag: string): boolean
+  /** Whether it may remove messages; false where CLOSE leaves them (RFC 4314 §4). */
+  readonly mayExpunge?: boolean
   /** Keywords in use, for FLAGS. */
   readonly keywords: readonly string[]
   /** UIDs in the order of the sequence numbers: the UID of message n stands at n - 1. */

@@ -30,6 +30,7 @@ export function capabilities(session: Session): string {
       ...always,
       ...afterLogin,
       ...compression(session),
+      ...(session.account?.acl ? ['ACL', 'RIGHTS=texk'] : []),
       ...(session.options.sieveUrl === undefined ? [] : [`IMAPSIEVE=${session.options.sieveUrl}`]),
       `APPENDLIMIT=${session.options.appendLimit}`,
     ].join(' ')

@@ -35,7 +35,8 @@ export class FetchWriter {
     this.#mailbox = mailbox
     this.#items = items
     this.#content = new ItemWriter(session, mailbox, items, this.#out, () => this.#hand())
-    this.#marks = !mailbox.readOnly && items.some(marksSeen)
+    const may = !mailbox.readOnly && (mailbox.mayChange?.('\\Seen') ?? true)
+    this.#marks = may && items.some(marksSeen)
     this.#tellsFlags = !items.some(item => item.kind === 'flags')
   }
 

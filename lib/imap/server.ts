@@ -4,6 +4,7 @@ import type { Log } from '../sys/log.js'
 import { type Connection, LineTooLong, PeerGone, PeerTimeout } from '../wire/line.js'
 import { capabilities } from './capability.js'
 import type { Answer, Call, Command } from './command.js'
+import { deleteAcl, getAcl, listRights, myRights, setAcl } from './commands/acl.js'
 import { append } from './commands/append.js'
 import { authenticate, login } from './commands/authenticate.js'
 import { cancelUpdate } from './commands/cancel-update.js'
@@ -59,6 +60,11 @@ const commands: Readonly<Record<string, Command>> = {
   STATUS: { states: after, run: status }, // §6.3.10
   APPEND: { states: after, run: append, streams: true }, // §6.3.11, RFC 4315
   NAMESPACE: { states: after, run: namespace }, // RFC 2342
+  SETACL: { states: after, run: setAcl }, // RFC 4314 §3.1
+  DELETEACL: { states: after, run: deleteAcl }, // §3.2
+  GETACL: { states: after, run: getAcl }, // §3.3
+  LISTRIGHTS: { states: after, run: listRights }, // §3.4
+  MYRIGHTS: { states: after, run: myRights }, // §3.5
   IDLE: { states: after, run: idle }, // RFC 2177
   GETQUOTA: { states: after, run: getQuota }, // RFC 9208
   GETQUOTAROOT: { states: after, run: getQuotaRoot },

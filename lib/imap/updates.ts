@@ -80,5 +80,8 @@ export function tellKeywords(session: Session, mailbox: ImapMailbox, always = fa
   const all = [...systemNames, ...keywords].join(' ')
   session.untagged(`FLAGS (${all})`)
   if (mailbox.readOnly) session.note('PERMANENTFLAGS ()', 'Nothing can be changed here.')
-  else session.note(`PERMANENTFLAGS (${all} \\*)`, 'Flags and keywords are kept.')
+  else {
+    const kept = [...systemNames, ...keywords, '\\*'].filter(flag => mailbox.mayChange?.(flag) ?? true)
+    session.note(`PERMANENTFLAGS (${kept.join(' ')})`, 'Flags and keywords are kept.')
+  }
 }

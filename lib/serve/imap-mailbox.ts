@@ -8,37 +8,73 @@ import type {
   StoreChange,
   StoreResult,
 } from '../imap/backend.js'
-import { bye } from '../imap/reply.js'
+import { bye, no } from '../imap/reply.js'
 import { inRanges, type Ranges } from '../imap/set.js'
+import type { Account } from '../mailbox/account.js'
+import { allRights } from '../mailbox/acl.js'
 import type { Mailbox } from '../mailbox/mailbox.js'
 import { MailboxGone } from '../mailbox/state.js'
 import type { Transfer } from '../mailbox/transfer.js'
 import type { View } from '../mailbox/view.js'
 import { Flag } from '../message/flags.js'
 import type { SearchKey, SortKey, ThreadAlgorithm } from '../message/query.js'
+import { flagsAllowed } from './imap-acl.js'
 import type { Events } from './imap-events.js'
 import { answering } from './imap-refusal.js'
 
-/** Opens a mailbox to copy to. @throws ImapError NO [TRYCREATE] */
-export type OpenTarget = (name: string) => Promise<Mailbox>
+/** Opens a mailbox to copy to, and tells the rights there where not all are given. @throws ImapError NO [TRYCREATE] */
+export type OpenTarget = (name: string) => Promise<{ readonly mailbox: Mailbox; readonly rights?: string }>
+
+export interface SelectOptions {
+  readonly readOnly: boolean
+  readonly openTarget: OpenTarget
+  readonly events: Events
+  /** The name that the client knows it by, where that is another. */
+  readonly shown?: string
+  /** What the client may do with it (RFC 4314 §4), where that is not all. */
+  readonly rights?: string
+}
+
+/** Opens a mailbox for one session. @throws ImapError NO [NONEXISTENT] */
+export async function selectMailbox(
+  account: Account,
+  name: string,
+  options: SelectOptions,
+): Promise<SelectedMailbox> {
+  const mailbox = await answering(() => account.open(name))
+  try {
+    return new SelectedMailbox(mailbox, await mailbox.select({ readOnly: options.readOnly }), options)
+  } catch (error) {
+    mailbox.close()
+    throw error
+  }
+}
 
 export class SelectedMailbox implements ImapMailbox {
   readonly #mailbox: Mailbox
   readonly #view: View
   readonly #openTarget: OpenTarget
   readonly #events: Events
+  readonly name: string
+  readonly #rights: string
   #keywords: readonly string[]
 
-  constructor(mailbox: Mailbox, view: View, openTarget: OpenTarget, events: Events) {
-    this.#events = events
+  constructor(mailbox: Mailbox, view: View, options: SelectOptions) {
+    this.#events = options.events
     this.#mailbox = mailbox
     this.#view = view
-    this.#openTarget = openTarget
+    this.#openTarget = options.openTarget
     this.#keywords = keywordsOf(mailbox)
+    this.name = options.shown ?? mailbox.name
+    this.#rights = options.rights ?? allRights
   }
 
-  get name(): string {
-    return this.#mailbox.name
+  get mayExpunge(): boolean {
+    return this.#rights.includes('e')
+  }
+
+  mayChange(flag: string): boolean {
+    return flagsAllowed(this.#rights)(flag)
   }
 
   get readOnly(): boolean {
@@ -133,25 +169,48 @@ export class SelectedMailbox implements ImapMailbox {
 
   async store(uids: readonly number[], { mode, flags, unchangedSince }: StoreChange): Promise<StoreResult> {
     const since = unchangedSince === undefined ? {} : { unchangedSince }
-    const work = () => this.#mailbox.store(uids, { mode, flags }, { by: this.#view, ...since })
+    const change = this.#allowed(mode, flags)
+    const work = () => this.#mailbox.store(uids, change, { by: this.#view, ...since })
     const { changed, modified, gone } = await this.#alive(() =>
       this.#events.marking(this.#mailbox, uids, work),
     )
     return { changed, modified, expunged: gone }
   }
 
+  /** RFC 4314 §4: what may not be changed is passed over, and where that is all of it, the command refused. */
+  #allowed(mode: StoreChange['mode'], flags: readonly string[]): Pick<StoreChange, 'mode' | 'flags'> {
+    if (this.#rights === allRights) return { mode, flags }
+    const may = flagsAllowed(this.#rights)
+    const allowed = flags.filter(may)
+    // To replace flags is to change all of them, which takes all of these rights.
+    const isRefused = mode === 'replace' ? !/(?=.*w)(?=.*s)(?=.*t)/.test(this.#rights) : allowed.length === 0
+    if (isRefused && flags.length + Number(mode === 'replace') > 0)
+      throw no('NOPERM', 'You may not change these flags.')
+    return { mode, flags: allowed }
+  }
+
+  #require(...rights: string[]): void {
+    if (rights.some(right => !this.#rights.includes(right)))
+      throw no('NOPERM', 'You may not remove messages here.')
+  }
+
   copy(uids: readonly number[], to: string): Promise<CopyResult> {
     return this.#transfer(to, target => this.#mailbox.copy(uids, target))
   }
 
-  move(uids: readonly number[], to: string): Promise<CopyResult> {
+  async move(uids: readonly number[], to: string): Promise<CopyResult> {
+    this.#require('t', 'e')
     return this.#transfer(to, target => this.#mailbox.move(uids, target))
   }
 
   async #transfer(to: string, work: (target: Mailbox) => Promise<Transfer>): Promise<CopyResult> {
-    const target = await this.#openTarget(to)
+    const { mailbox: target, rights = allRights } = await this.#openTarget(to)
     try {
       const { validity, sources, targets } = await answering(() => this.#alive(() => work(target)))
+      if (rights !== allRights) {
+        const flags = target.flags.filter(flag => !flagsAllowed(rights)(flag))
+        await target.store(targets, { mode: 'remove', flags })
+      }
       await this.#events.arrived(target, targets, this.#mailbox.name)
       return { uidValidity: validity, from: sources, to: targets }
     } finally {
@@ -160,10 +219,12 @@ export class SelectedMailbox implements ImapMailbox {
   }
 
   async remove(uids: readonly number[]): Promise<void> {
+    this.#require('t', 'e')
     await this.#alive(() => this.#mailbox.remove(uids))
   }
 
   async expunge(uids: Ranges | undefined): Promise<void> {
+    this.#require('e')
     const all = [...this.#view.uids]
     await this.#alive(() => this.#mailbox.expunge(uids ? all.filter(uid => inRanges(uids, uid)) : all))
   }

@@ -26,9 +26,10 @@ import type { Delivery } from '../maildir/maildir.js'
 import type { Log } from '../sys/log.js'
 import { type Attempt, mechanisms, type Verifier } from '../wire/sasl.js'
 import { type EventListener, Events } from './imap-events.js'
-import { SelectedMailbox } from './imap-mailbox.js'
+import { selectMailbox } from './imap-mailbox.js'
 import { readAllMetadata, readMetadata, writeMetadata } from './imap-metadata.js'
 import { answering } from './imap-refusal.js'
+import { type Neighbours, type Opened, SharingAccount } from './imap-sharing.js'
 import { watchAccount } from './imap-watch.js'
 
 export interface ImapServiceOptions {
@@ -39,6 +40,8 @@ export interface ImapServiceOptions {
   readonly quota?: QuotaLimits
   /** Makes who is told of what a user's clients do with messages. */
   readonly events?: ((user: User) => EventListener | undefined) | undefined
+  /** All users, where they may share mail with each other. */
+  readonly neighbours?: Neighbours | undefined
   readonly log: Log
 }
 
@@ -48,17 +51,25 @@ export function imapBackend({
   mechanisms: names,
   quota,
   events,
+  neighbours,
   log,
 }: ImapServiceOptions): ImapBackend {
+  const openMail = async (user: User, listener: EventListener | undefined): Promise<Opened> => {
+    const limits = limitsOf(user.extra.get('userdb_quota_rule'), quota ?? {})
+    const account = await Account.open(`${user.home}/Maildir`, { quota: limits, log })
+    const told = new Events(account, listener)
+    return { account, stored: new StoredAccount(account, told), events: told }
+  }
   const verifier = (peer: ImapPeer): Verifier<ImapUser> => {
     const own = logins.verifier({ protocol: 'imap', ...peer })
     const { bearer } = own
     const enter = (user: User): ImapUser => ({
       name: user.name,
       open: async () => {
-        const limits = limitsOf(user.extra.get('userdb_quota_rule'), quota ?? {})
-        const account = await Account.open(`${user.home}/Maildir`, { quota: limits, log })
-        return new StoredAccount(account, new Events(account, events?.(user)))
+        const own = await openMail(user, events?.(user))
+        if (!neighbours) return own.stored
+        const open = (other: User) => openMail(other, undefined)
+        return new SharingAccount({ user, users: neighbours, own, open })
       },
     })
     const proven = <K>(attempt: Attempt<K, User>): Attempt<K, ImapUser> => ({
@@ -190,14 +201,11 @@ class StoredAccount implements ImapAccount {
   }
 
   async open(name: string, { readOnly }: { readonly readOnly: boolean }): Promise<ImapMailbox> {
-    const mailbox = await answering(() => this.#account.open(name))
-    try {
-      const view = await mailbox.select({ readOnly })
-      return new SelectedMailbox(mailbox, view, target => openTarget(this.#account, target), this.#events)
-    } catch (error) {
-      mailbox.close()
-      throw error
-    }
+    return selectMailbox(this.#account, name, {
+      readOnly,
+      openTarget: async target => ({ mailbox: await openTarget(this.#account, target) }),
+      events: this.#events,
+    })
   }
 
   async append(name: string, { instead }: AppendTarget = {}): Promise<ImapAppend> {

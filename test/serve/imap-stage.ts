@@ -38,9 +38,15 @@ export interface ImapStage extends Stage {
  * Starts a server for alice (password wonderland), bob (builder), and carol (small), who may have 10 KiB and four
  * messages, of example.test.
  */
-export async function imapStage(
-  options: { appendLimit?: number; loginTimeout?: number; progressEvery?: number } = {},
-): Promise<ImapStage> {
+export async function imapStage({
+  sharing = false,
+  ...options
+}: {
+  sharing?: boolean
+  appendLimit?: number
+  loginTimeout?: number
+  progressEvery?: number
+} = {}): Promise<ImapStage> {
   const home = mkdtempSync(join(tmpdir(), 'postern-imap-'))
   const lines: string[] = []
   const log = new Log({ level: 'debug', write: line => lines.push(line) })
@@ -66,7 +72,12 @@ export async function imapStage(
       return serveImap(
         connection,
         {
-          backend: imapBackend({ logins, mechanisms: ['PLAIN', 'LOGIN'], log }),
+          backend: imapBackend({
+            logins,
+            mechanisms: ['PLAIN', 'LOGIN'],
+            neighbours: sharing ? users : undefined,
+            log,
+          }),
           hostname: 'mail.example.test',
           tls: 'required',
           identity,

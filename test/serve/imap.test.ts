@@ -3,3 +3,4 @@ import { playFolder } from '../support/transcript.js'
 import { imapStage } from './imap-stage.js'
 
 playFolder('fixtures/imap', () => imapStage())
+playFolder('fixtures/imap-sharing', () => imapStage({ sharing: true }))

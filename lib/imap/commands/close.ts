@@ -15,7 +15,7 @@ export async function close(session: Session, args: Decoder): Promise<Answer> {
   args.end()
   const mailbox = session.selected
   const before = mailbox.highestModseq
-  if (!mailbox.readOnly) await mailbox.expunge(undefined)
+  if (!mailbox.readOnly && mailbox.mayExpunge !== false) await mailbox.expunge(undefined)
   const code = newModseq(session, before)
   await session.deselect()
   return { code }

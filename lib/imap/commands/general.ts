@@ -72,8 +72,10 @@ export async function enable(session: Session, args: Decoder): Promise<void> {
   for (const name of added) session.enabled.add(name)
 }
 
-/** RFC 2342: one personal namespace without prefix, nobody else's mail, nothing shared. */
+/** RFC 2342: one personal namespace without prefix; other users' mail where they share it; nothing that is nobody's. */
 export async function namespace(session: Session, args: Decoder): Promise<void> {
   args.end()
-  session.untagged('NAMESPACE (("" ".")) NIL NIL')
+  const { othersPrefix } = session.mail
+  const others = othersPrefix === undefined ? 'NIL' : `((${quote(othersPrefix)} "."))`
+  session.untagged(`NAMESPACE (("" ".")) ${others} NIL`)
 }

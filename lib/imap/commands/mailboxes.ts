@@ -43,6 +43,7 @@ export async function deleteMailbox(session: Session, args: Decoder): Promise<vo
   const name = args.mailbox()
   args.end()
   if (name === 'INBOX') throw no('CANNOT', 'INBOX stays.')
+  await requireDelete(session, name)
   await leave(session, name)
   await session.mail.delete(name)
 }
@@ -54,10 +55,18 @@ export async function rename(session: Session, args: Decoder): Promise<void> {
   const to = args.mailbox()
   args.end()
   if (to === '') throw bad('The new name is missing.')
+  await requireDelete(session, from)
   if (from !== 'INBOX') await leave(session, from)
   const normal = normalised(session, to)
   await session.mail.rename(from, normal)
   if (normal !== withoutEnd(to)) await tellListed(session, normal, from)
+}
+
+/** Of others' mailboxes it is asked first: one that stays need not be left (RFC 4314 §4). */
+async function requireDelete({ mail }: Session, name: string): Promise<void> {
+  if (mail.othersPrefix === undefined || !name.startsWith(mail.othersPrefix)) return
+  const rights = await mail.acl?.mine(name)
+  if (!rights?.includes('x')) throw no('NOPERM', 'You have no right to that.')
 }
 
 /** A mailbox that is selected here and is about to go or to change its name is closed first. */
