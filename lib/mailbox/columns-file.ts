@@ -104,7 +104,8 @@ async function columnsFrom(octets: Buffer, validity: number): Promise<Columns | 
   await pacer.rest()
   const pools: (Texts | undefined)[] = []
   for (let i = 0; i < 3; i++) {
-    pools.push(Texts.from({ octets: reader.part(), starts: reader.words(), order: reader.words() }))
+    const data = { octets: reader.part(), starts: reader.words(), order: reader.words() }
+    pools.push(await Texts.from(data, pacer))
     await pacer.rest()
   }
   const [subjects, mailboxes, names] = pools
@@ -112,19 +113,12 @@ async function columnsFrom(octets: Buffer, validity: number): Promise<Columns | 
   columns.numbers = Ids.from(lows, highs)
   await pacer.rest()
   Object.assign(columns, { subjects, mailboxes, names })
-  return isSound(columns) ? columns : undefined
+  return (await isSound(columns, pacer)) ? columns : undefined
 }
 
-function isSound({
-  count,
-  rows,
-  references,
-  referenceEnd,
-  numbers,
-  subjects,
-  mailboxes,
-  names,
-}: Columns): boolean {
+/** Whether no number in the columns leads beyond what it stands for. */
+async function isSound(columns: Columns, pacer: Pacer): Promise<boolean> {
+  const { count, rows, references, referenceEnd, numbers, subjects, mailboxes, names } = columns
   const { texts } = rows
   for (let row = 0; row < count; row++) {
     if (row > 0 && rows.uids[row]! <= rows.uids[row - 1]!) return false
@@ -133,8 +127,12 @@ function isSound({
     if (texts.subject[row]! >= subjects.count) return false
     if (Math.max(texts.from[row]!, texts.to[row]!, texts.cc[row]!) >= mailboxes.count) return false
     if (Math.max(texts.displayfrom[row]!, texts.displayto[row]!) >= names.count) return false
+    if (pacer.isDue) await pacer.rest()
   }
-  for (let at = 0; at < referenceEnd; at++) if (references[at]! > numbers.count) return false
+  for (let at = 0; at < referenceEnd; at++) {
+    if (references[at]! > numbers.count) return false
+    if (pacer.isDue) await pacer.rest()
+  }
   return true
 }
 

@@ -151,15 +151,19 @@ export class Texts {
   }
 
   /** Texts that were written down; undefined when they cannot be. */
-  static from({ octets, starts, order }: TextsData): Texts | undefined {
+  static async from({ octets, starts, order }: TextsData, pacer: Pacer): Promise<Texts | undefined> {
     const count = starts.length - 1
     if (count < 1 || order.length < 1 || order.length > count || starts[1] !== 0) return undefined
-    for (let i = 0; i < count; i++) if (starts[i]! > starts[i + 1]!) return undefined
+    for (let i = 0; i < count; i++) {
+      if (starts[i]! > starts[i + 1]!) return undefined
+      if (pacer.isDue) await pacer.rest()
+    }
     if (starts[0] !== 0 || starts[count] !== octets.length) return undefined
     const isRanked = new Uint8Array(order.length)
     for (const number of order) {
       if (number >= order.length || isRanked[number]) return undefined
       isRanked[number] = 1
+      if (pacer.isDue) await pacer.rest()
     }
     const texts = new Texts()
     texts.count = count
@@ -167,6 +171,7 @@ export class Texts {
     texts.#starts = new Uint32Array(Math.max(64, count * 2))
     texts.#starts.set(starts)
     texts.#setOrder(order.slice())
+    await pacer.rest()
     texts.#rehash(2 ** Math.ceil(Math.log2(Math.max(32, count) * 2 + 2)))
     return texts
   }
