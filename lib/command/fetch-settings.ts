@@ -13,6 +13,7 @@ export type AccountConfig = Config['fetch'][string]
 /** One account's settings. @param user whose Maildir it is @throws MailError (78) */
 export function accountOf(name: string, settings: AccountConfig, user: Pick<User, 'home'>): FetchAccount {
   const { provider, ca, folders, exclude, flags, gone, protocol } = settings
+  const own = ca === undefined ? undefined : trustIn(ca)
   const { host, port } = settings.host ?? serverOf(provider, protocol)
   return {
     name,
@@ -21,7 +22,7 @@ export function accountOf(name: string, settings: AccountConfig, user: Pick<User
     port,
     tls:
       settings.tls ?? (port === 993 || port === 995 ? 'implicit' : isLoopback(host) ? 'offered' : 'required'),
-    trust: ca === undefined ? systemTrust() : trustIn(ca),
+    trust: own ? () => own : systemTrust,
     user: settings.user ?? '',
     secret: secretOf(settings),
     choices: { folders, exclude },

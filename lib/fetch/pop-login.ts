@@ -2,7 +2,7 @@
 import type { Duplex } from 'node:stream'
 import { MailError, TemporaryError } from '../sys/error.js'
 import { PopClient, PopRefusal } from './pop-client.js'
-import type { RemoteOptions } from './remote.js'
+import type { RemoteOptions } from './source.js'
 import { type GatedTransport, popTransport } from './transport.js'
 import { connectionTrouble, loginTrouble } from './trouble.js'
 

@@ -5,7 +5,7 @@ import { exits, MailError } from '../sys/error.js'
 import { type PopClient, PopRefusal } from './pop-client.js'
 import { openPop } from './pop-login.js'
 import { type Numbered, numberMessages, type PopListed, type PopMemory } from './pop-numbers.js'
-import type { RemoteOptions } from './remote.js'
+import type { RemoteOptions } from './source.js'
 import {
   type Headed,
   type Listed,

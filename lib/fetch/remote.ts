@@ -1,8 +1,19 @@
-/** An IMAP account as a source, over the gated socket: the only file that knows imapflow. */
-import type { SecureContext } from 'node:tls'
-import { ImapFlow } from 'imapflow'
+/** An IMAP account as a source, over the gated socket. */
 import { MailError } from '../sys/error.js'
+import { type Fetched, type Flow, Hearing, makeFlow, type Query } from './flow.js'
+import { commandTrouble, connectTrouble } from './flow-trouble.js'
 import { keywordOf } from './labels.js'
+import {
+  ascending,
+  dateOf,
+  listedOf,
+  messageQuery,
+  modseqOf,
+  octetsOf,
+  piece,
+  pieceSize,
+  rangeOf,
+} from './rows.js'
 import {
   type Headed,
   type Listed,
@@ -12,75 +23,20 @@ import {
   type RemoteFlags,
   type RemoteFolder,
   type RemoteMessage,
+  type RemoteOptions,
   type RemoteStanding,
   type RemoteStatus,
   type Source,
 } from './source.js'
-import { gatedTransport, type Witness } from './transport.js'
-import { ConnectionLost, connectionTrouble, isThrottling, loginTrouble, Throttled } from './trouble.js'
-
-export interface RemoteOptions {
-  readonly host: string
-  readonly port: number
-  readonly tls: 'implicit' | 'required' | 'offered' | 'off'
-  readonly trust: SecureContext
-  readonly user: string
-  /** A password, or an access token (OAUTHBEARER, XOAUTH2). */
-  readonly secret: { readonly password: string } | { readonly token: string }
-  readonly witness?: Witness | undefined
-  /** Whether Gmail's labels come as keywords. */
-  readonly labels?: 'links' | 'keywords'
-  /** Whether it will be asked what is gone, and what flags changed. */
-  readonly asksGone?: boolean
-  readonly asksFlags?: boolean
-  /** Longest silence of the server in milliseconds. */
-  readonly timeout?: number
-}
-
-type Flow = InstanceType<typeof ImapFlow>
-type Query = Parameters<Flow['fetch']>[1]
-type Row = Awaited<ReturnType<Flow['fetchOne']>>
-type Fetched = Exclude<Row, false | undefined>
-
-/**
- * Capabilities that we do not want to be known: the gate lets no literal out that the server did not ask for, knows
- * no XLIST, and cannot read what is compressed; with UTF8=ACCEPT servers may send messages in another form.
- */
-const unwanted = ['LITERAL+', 'LITERAL-', 'XLIST', 'COMPRESS=DEFLATE', 'UTF8=ACCEPT', 'BINARY', 'IMAP4REV2']
-
-const empty = Buffer.alloc(0)
-/** What a large message comes in, in octets: as much as is in memory of it. */
-const pieceSize = 2 * 1024 * 1024
+import { ConnectionLost, Throttled } from './trouble.js'
 
 /** Connects and logs in. @throws LoginRefused, Throttled, ConnectionLost, or MailError (78) for a certificate */
 export async function openRemote(options: RemoteOptions): Promise<Source> {
-  const { host, port, user, secret, tls, timeout = 120_000 } = options
+  const { host } = options
   const hearing = new Hearing(options.witness)
-  const flow = new ImapFlow({
-    host,
-    port,
-    secure: tls === 'implicit',
-    ...(tls === 'required' ? { doSTARTTLS: true } : tls === 'off' ? { doSTARTTLS: false } : {}),
-    auth: 'token' in secret ? { user, accessToken: secret.token } : { user, pass: secret.password },
-    transport: gatedTransport({ host, port, trust: options.trust, witness: hearing }),
-    logger: false,
-    clientInfo: { name: 'Postern', version: '', vendor: '', 'support-url': '' },
-    qresync: options.asksGone === true,
-    disableCompression: true,
-    disableAutoIdle: true,
-    // Providers end IDLE after ten minutes, and routers forget connections sooner than that.
-    maxIdleTime: 540_000,
-    disableIMAP4rev2: true,
-    disableBinary: true,
-    connectionTimeout: 30_000,
-    greetingTimeout: 30_000,
-    socketTimeout: timeout,
-    maxLiteralSize: 512 * 1024 * 1024,
-  })
-  hideCapabilities(flow)
+  const flow = makeFlow(options, hearing, () => remote.failed(new Throttled(host, hearing.throttled)))
   const remote = new Remote(flow, options, hearing)
   flow.on('error', error => remote.failed(error))
-  waitBriefly(flow, () => remote.failed(new Throttled(host, hearing.throttled)))
   try {
     await flow.connect()
   } catch (error) {
@@ -89,75 +45,6 @@ export async function openRemote(options: RemoteOptions): Promise<Source> {
     throw hearing.throttled === '' ? connectTrouble(options, error) : new Throttled(host, hearing.throttled)
   }
   return remote
-}
-
-/** The library keeps what the server can in a map that it makes anew several times: each goes through here. */
-function hideCapabilities(flow: Flow): void {
-  let known = new Map<string, boolean | number>()
-  Object.defineProperty(flow, 'capabilities', {
-    get: () => known,
-    set: (map: Map<string, boolean | number>) => {
-      for (const name of map.keys()) if (unwanted.includes(name.toUpperCase())) map.delete(name)
-      known = map
-    },
-  })
-}
-
-/** Longest pause that a provider may ask for in the middle of a run, in milliseconds. */
-const briefly = 30_000
-
-/** Keeps what a server said of wanting less of us, response code and all: the library passes on less than that. */
-class Hearing implements Witness {
-  readonly #witness: Witness | undefined
-  throttled = ''
-
-  constructor(witness: Witness | undefined) {
-    this.#witness = witness
-  }
-
-  sent(octets: Buffer): void {
-    this.#witness?.sent(octets)
-  }
-
-  answered(line: string): void {
-    const [, said] = /^(?:[A-Z0-9]+ (?:NO|BAD)|\* BYE) (.*)$/i.exec(line) ?? []
-    if (said !== undefined) this.throttled = isThrottling(said) ? said : ''
-    this.#witness?.answered(line)
-  }
-}
-
-/** The library waits for minutes, again and again, when it is asked to; whoever waits that long had better go. */
-function waitBriefly(flow: Flow, tooLong: () => void): void {
-  const { throttleWait } = flow as unknown as { throttleWait(wait: number): Promise<boolean> }
-  Object.defineProperty(flow, 'throttleWait', {
-    value: async (wait: number): Promise<boolean> => {
-      if (wait <= briefly) return throttleWait.call(flow, wait)
-      tooLong()
-      setImmediate(() => flow.close())
-      return true
-    },
-  })
-}
-
-interface LibraryError {
-  readonly authenticationFailed?: boolean
-  readonly responseText?: string
-  readonly responseStatus?: string
-  readonly response?: unknown
-  readonly message?: string
-}
-
-/** What the server said, where it said something. */
-function saidOf(error: unknown): string {
-  const { responseText, response, message } = error as LibraryError
-  if (typeof responseText === 'string' && responseText !== '') return responseText
-  return typeof response === 'string' && response !== '' ? response : (message ?? String(error))
-}
-
-function connectTrouble({ host, user }: RemoteOptions, error: unknown): Error {
-  if (error instanceof MailError) return error
-  if ((error as LibraryError).authenticationFailed) return loginTrouble(host, user, saidOf(error))
-  return connectionTrouble(host, error)
 }
 
 class Remote implements Source {
@@ -397,71 +284,11 @@ class Remote implements Source {
 
   /** Runs a command, and says what its failure means. */
   async #say<T>(work: () => Promise<T>): Promise<T> {
-    const { host } = this.#options
     try {
       return await work()
     } catch (error) {
-      const said = saidOf(error)
       if (this.#failure instanceof MailError) throw this.#failure
-      const { throttled } = this.#hearing
-      if (throttled !== '' || isThrottling(said)) throw new Throttled(host, throttled || said)
-      const { responseStatus } = error as LibraryError
-      if (responseStatus === 'NO' || responseStatus === 'BAD') throw new RemoteRefusal(host, said)
-      throw connectionTrouble(host, this.#failure ?? error)
+      throw commandTrouble(this.#options.host, error, this.#hearing.throttled, this.#failure)
     }
   }
-}
-
-/** What is asked of each message. */
-const messageQuery: Query = { uid: true, flags: true, internalDate: true, source: true, labels: true }
-
-/** What a FETCH brought of a message: a short one may stand in quotes, and none be NIL, whatever the library's types say. */
-function octetsOf({ source }: { readonly source?: unknown }): Buffer {
-  if (Buffer.isBuffer(source)) return source
-  return typeof source === 'string' ? Buffer.from(source, 'latin1') : empty
-}
-
-function piece(start: number): { start: number; maxLength: number } {
-  return { start, maxLength: pieceSize }
-}
-
-/** The server said NO to something we asked; the connection goes on. */
-export class RemoteRefusal extends MailError {
-  override readonly name = 'RemoteRefusal'
-
-  constructor(host: string, said: string) {
-    super(`${host} says: ${said}`, { exit: 75 })
-  }
-}
-
-function modseqOf(modseq: bigint | undefined): string | undefined {
-  return modseq === undefined || modseq === 0n ? undefined : String(modseq)
-}
-
-function listedOf({ uid, size, emailId }: Fetched): Listed {
-  return { uid, size: size ?? 0, ...(emailId !== undefined && { id: emailId }) }
-}
-
-/** `n:*` brings the last message also when it is below n (RFC 3501 §6.4.8). */
-function ascending<T extends Listed>(rows: T[], from: number): T[] {
-  const byUid = new Map(rows.filter(({ uid }) => uid >= from).map(row => [row.uid, row]))
-  return [...byUid.values()].sort((a, b) => a.uid - b.uid)
-}
-
-function dateOf(date: Date | string | undefined): number | undefined {
-  const time = date instanceof Date ? date.getTime() : Date.parse(date ?? '')
-  // NIL comes as 1970 from the library.
-  return time > 0 ? time : undefined
-}
-
-/** `1:5,7` */
-export function rangeOf(uids: readonly number[]): string {
-  const parts: string[] = []
-  for (let i = 0; i < uids.length; ) {
-    let end = i
-    while (end + 1 < uids.length && uids[end + 1] === (uids[end] as number) + 1) end++
-    parts.push(end === i ? `${uids[i]}` : `${uids[i]}:${uids[end]}`)
-    i = end + 1
-  }
-  return parts.join(',')
 }

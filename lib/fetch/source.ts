@@ -2,6 +2,28 @@
  * Where mail is fetched from. There is no verb here that changes anything, and there shall be none: what stores,
  * moves, deletes or creates cannot be asked for, and would not get through the gate below (gate.ts) either.
  */
+import type { SecureContext } from 'node:tls'
+import type { Witness } from './transport.js'
+
+/** A server, and how to log in there. */
+export interface RemoteOptions {
+  readonly host: string
+  readonly port: number
+  readonly tls: 'implicit' | 'required' | 'offered' | 'off'
+  /** Whose certificates are believed; asked for where there is TLS, since to read all authorities takes a while. */
+  readonly trust: () => SecureContext
+  readonly user: string
+  /** A password, or an access token (OAUTHBEARER, XOAUTH2). */
+  readonly secret: { readonly password: string } | { readonly token: string }
+  readonly witness?: Witness | undefined
+  /** Whether Gmail's labels come as keywords. */
+  readonly labels?: 'links' | 'keywords'
+  /** Whether it will be asked what is gone, and what flags changed. */
+  readonly asksGone?: boolean
+  readonly asksFlags?: boolean
+  /** Longest silence of the server in milliseconds. */
+  readonly timeout?: number
+}
 
 /** How a folder stands, in so far as the server told. */
 export interface RemoteStatus {

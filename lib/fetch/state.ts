@@ -1,14 +1,9 @@
 /** What one account's fetches remember, kept in a file (state-line.ts tells its format and its crashes). */
-import { closeSync, fdatasync, ftruncateSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
-import { promisify } from 'node:util'
-import { writeAllSync, writeAtomic } from '../sys/atomic.js'
-import { isMissing } from '../sys/error.js'
 import { Ids, type Place } from './ids.js'
+import { LineFile } from './line-file.js'
 import type { PopMemory } from './pop-numbers.js'
 import {
   type Beginning,
-  decode,
   encode,
   type FolderMemory,
   type Intended,
@@ -19,17 +14,7 @@ import {
   passLine,
   takeInto,
 } from './state-line.js'
-
-const datasync = promisify(fdatasync)
-
-/** A provider that asked to come back later. */
-export interface Later {
-  /** When, in milliseconds since 1970. */
-  readonly until: number
-  /** How often in a row it asked. */
-  readonly times: number
-  readonly said: string
-}
+import { type Later, Notes, type Refused } from './state-notes.js'
 
 /** One account's memory. One process at a time has it open. */
 export class Memory {
@@ -38,12 +23,8 @@ export class Memory {
   readonly #folders = new Map<string, FolderMemory>()
   readonly #byId = new Map<number, FolderMemory>()
   readonly #ids = new Ids()
-  #refused: { readonly fingerprint: string; readonly said: string } | undefined
-  #day = { date: '', octets: 0, number: 0 }
-  #later: Later | undefined
-  #fd = -1
-  #size = 0
-  #dirty = false
+  readonly #notes = new Notes()
+  #file: LineFile | undefined
 
   private constructor(path: string, account: string) {
     this.path = path
@@ -57,30 +38,8 @@ export class Memory {
    */
   static async open(path: string, account: string, dry = false): Promise<Memory> {
     const memory = new Memory(path, account)
-    const octets = readOrNothing(path)
-    const good = memory.#load(octets)
-    if (dry) return memory
-    if (good === 0) {
-      mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
-      await writeAtomic(path, encode(['postern-fetch', 1, account]))
-    }
-    memory.#fd = openSync(path, 'a', 0o600)
-    if (good > 0 && good < octets.length) ftruncateSync(memory.#fd, good)
-    memory.#size = statSync(path).size
+    memory.#file = await LineFile.open(path, ['postern-fetch', 1, account], line => memory.#take(line), dry)
     return memory
-  }
-
-  /** @returns how many octets of it are good */
-  #load(octets: Buffer): number {
-    let at = 0
-    for (;;) {
-      const end = octets.indexOf(10, at)
-      const line = end < 0 ? undefined : decode(octets.subarray(at, end))
-      if (!line) return at
-      if (at === 0 && (line[0] !== 'postern-fetch' || line[1] !== 1)) return 0
-      if (at > 0) this.#take(line)
-      at = end + 1
-    }
   }
 
   /** What is remembered of a remote folder. */
@@ -108,19 +67,9 @@ export class Memory {
       this.#take(line)
       const folder = this.#folders.get(path) as FolderMemory
       for (const [uid, each] of known) folder.known.set(uid, each)
-      await this.#rewrite()
+      await this.#file?.replace(this.#snapshot())
     }
     return this.#folders.get(path) as FolderMemory
-  }
-
-  async #rewrite(): Promise<void> {
-    if (this.#fd < 0) return
-    const whole = this.#snapshot()
-    await writeAtomic(this.path, whole)
-    closeSync(this.#fd)
-    this.#fd = openSync(this.path, 'a', 0o600)
-    this.#size = whole.length
-    this.#dirty = false
   }
 
   /** Notes what is about to be stored; on disk when this returns. */
@@ -200,91 +149,66 @@ export class Memory {
   }
 
   /** Credentials that were refused the last time; undefined when they were taken. */
-  get refused(): { readonly fingerprint: string; readonly said: string } | undefined {
-    return this.#refused
+  get refused(): Refused | undefined {
+    return this.#notes.refused
   }
 
   /** Notes the outcome of a login; on disk when this returns. */
   async login(fingerprint: string, said: string): Promise<void> {
-    if (said === '' && !this.#refused) return
+    if (said === '' && !this.refused) return
     this.#add(['login', fingerprint, said])
     await this.sync()
   }
 
   /** When the provider asked to come back later: how long to leave it alone. */
   get later(): Later | undefined {
-    return this.#later
+    return this.#notes.later
   }
 
   /** Notes that the provider is to be left alone, or, without an argument, that it need not; on disk then. */
   async postpone(later?: Later): Promise<void> {
-    if (!later && !this.#later) return
+    if (!later && !this.later) return
     this.#add(['later', later?.until ?? 0, later?.times ?? 0, later?.said ?? ''])
     await this.sync()
   }
 
   /** Octets fetched on a day (`2026-03-15`). */
   spent(date: string): number {
-    return this.#day.date === date ? this.#day.octets : 0
+    return this.#notes.spent(date)
   }
 
   /** Notes that octets were fetched. */
   spend(date: string, octets: number): void {
-    this.#add(['day', date, this.spent(date) + octets, this.#dayNumber(date)])
-  }
-
-  /** Which day of a fetch that the budget spreads over several; 0 where none is under way. */
-  #dayNumber(date: string): number {
-    const { date: last, number } = this.#day
-    return number === 0 || date === last ? number : number + 1
+    this.#add(this.#notes.spending(date, octets))
   }
 
   /** Notes whether something is left for another day. @returns which day this is; 0 where one was enough */
   spread(date: string, isLeft: boolean): number {
-    const number = this.#dayNumber(date)
-    const next = isLeft ? Math.max(1, number) : 0
-    if (next !== this.#day.number || (isLeft && date !== this.#day.date))
-      this.#add(['day', date, this.spent(date), next])
-    return isLeft ? next : number
+    const { day, line } = this.#notes.spreading(date, isLeft)
+    if (line) this.#add(line)
+    return day
   }
 
   /** Brings everything noted so far to disk. */
   async sync(): Promise<void> {
-    if (!this.#dirty) return
-    this.#dirty = false
-    await datasync(this.#fd)
+    await this.#file?.sync()
   }
 
   /** Ends it; a file that is mostly outdated is written anew. */
   async close(): Promise<void> {
-    if (this.#fd < 0) return
-    if (this.#size > 65_536 && this.#snapshot().length < this.#size / 2) await this.#rewrite()
-    await this.sync()
-    closeSync(this.#fd)
-    this.#fd = -1
+    await this.#file?.close(() => this.#snapshot())
   }
 
   #add(line: Line): void {
     this.#take(line)
-    if (this.#fd < 0) return
-    const octets = encode(line)
-    writeAllSync(this.#fd, octets)
-    this.#size += octets.length
-    this.#dirty = true
+    this.#file?.write(line)
   }
 
-  #take([kind, ...rest]: Line): void {
+  #take(line: Line): void {
+    if (this.#notes.take(line)) return
+    const [kind, ...rest] = line
     if (kind === 'folder') this.#takeFolder(rest as [number, string, string, string, number])
-    else if (kind === 'login') {
-      const [fingerprint, said] = rest as [string, string]
-      this.#refused = said === '' ? undefined : { fingerprint, said }
-    } else if (kind === 'day') {
-      const [date, octets, number = 0] = rest as [string, number, number?]
-      this.#day = { date, octets, number }
-    } else if (kind === 'later') {
-      const [until, times, said] = rest as [number, number, string]
-      this.#later = until === 0 ? undefined : { until, times, said }
-    } else if (kind === 'ids') {
+    else if (kind === 'ids') {
       for (const [id, folder, uid] of rest[0] as [string, number, number][])
         this.#ids.add(id, { folder, uid })
     } else if (kind === 'moved') this.#takeMoved(rest as [number, string, string])
@@ -325,9 +249,7 @@ export class Memory {
   #snapshot(): Buffer {
     const parts = [encode(['postern-fetch', 1, this.account])]
     const add = (line: Line) => void parts.push(encode(line))
-    if (this.#refused) add(['login', this.#refused.fingerprint, this.#refused.said])
-    if (this.#day.date !== '') add(['day', this.#day.date, this.#day.octets, this.#day.number])
-    if (this.#later) add(['later', this.#later.until, this.#later.times, this.#later.said])
+    for (const line of this.#notes.lines()) add(line)
     for (const folder of this.#folders.values()) {
       const { id, path, validity, local, localValidity, known, pending } = folder
       add(['folder', id, path, validity, local, localValidity])
@@ -345,14 +267,5 @@ export class Memory {
     ]
     for (let at = 0; at < ids.length; at += 1_000) add(['ids', ids.slice(at, at + 1_000)])
     return Buffer.concat(parts)
-  }
-}
-
-function readOrNothing(path: string): Buffer {
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    if (isMissing(error)) return Buffer.alloc(0)
-    throw error
   }
 }

@@ -124,8 +124,8 @@ export class GatedSocket extends Duplex {
 export interface TransportOptions {
   readonly host: string
   readonly port: number
-  /** Whose certificates are believed. */
-  readonly trust: SecureContext
+  /** Whose certificates are believed; asked for where there is TLS. */
+  trust(): SecureContext
   readonly witness?: Witness | undefined
 }
 
@@ -147,21 +147,24 @@ export function popTransport(options: TransportOptions): GatedTransport {
 }
 
 function transportThrough(
-  { host, port, trust, witness }: TransportOptions,
+  { host, port, witness, ...options }: TransportOptions,
   gate: SocketGate,
   makeLines: MakeLines,
 ): GatedTransport {
-  const identity = { servername: /^[\d.]+$|:/.test(host) ? '' : host, secureContext: trust }
+  const identity = () => ({
+    servername: /^[\d.]+$|:/.test(host) ? '' : host,
+    secureContext: options.trust(),
+  })
   return {
     connect({ secure }, onConnect) {
       const socket = secure
-        ? connectTls({ host, port, ...identity }, onConnect)
+        ? connectTls({ host, port, ...identity() }, onConnect)
         : connectPlain({ host, port, noDelay: true }, onConnect)
       return new GatedSocket(socket, gate, makeLines, witness)
     },
     upgrade(plain, _options, onSecure) {
       if (!(plain instanceof GatedSocket)) throw new TypeError('this is no socket of ours')
-      const socket = connectTls({ socket: plain.detach(), host, ...identity }, onSecure)
+      const socket = connectTls({ socket: plain.detach(), host, ...identity() }, onSecure)
       return new GatedSocket(socket, gate, makeLines, witness)
     },
   }

@@ -20,7 +20,7 @@ export function accountAt(port: number, home: string, changes: Partial<FetchAcco
     host: '127.0.0.1',
     port,
     tls: 'off',
-    trust: createSecureContext(),
+    trust: createSecureContext,
     user: 'alice',
     secret: async () => ({ password: 'pw' }),
     choices: { folders: ['*'], exclude: [] },

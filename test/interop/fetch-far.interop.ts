@@ -281,11 +281,11 @@ describe('mail-fetch and Dovecot, further', { skip: noDovecot() }, () => {
       error.exit === 78 && /the certificate of .* cannot be trusted/.test(error.message)
     await assert.rejects(fetchOnce(implicit), isUntrusted)
     await assert.rejects(fetchOnce({ ...account, tls: 'required' }), isUntrusted)
-    assert.equal(fetched(await fetchOnce({ ...implicit, trust: ours })), 3)
+    assert.equal(fetched(await fetchOnce({ ...implicit, trust: () => ours })), 3)
     put(remote, [4])
-    assert.equal(fetched(await fetchOnce({ ...account, tls: 'required', trust: ours })), 1)
+    assert.equal(fetched(await fetchOnce({ ...account, tls: 'required', trust: () => ours })), 1)
     assert.deepEqual(await numbers(home), range(4))
-    await assert.rejects(fetchOnce({ ...implicit, host: '127.0.0.2', trust: ours }), /127\.0\.0\.2/)
+    await assert.rejects(fetchOnce({ ...implicit, host: '127.0.0.2', trust: () => ours }), /127\.0\.0\.2/)
   })
 
   test('OAuth 2: a token is asked for, renewed when it is refused, and a dead account is left alone', async t => {
