@@ -1,7 +1,7 @@
 /** What is new in a folder: listed, linked where it is here already, and the rest fetched. */
 import type { Mailbox } from '../mailbox/mailbox.js'
 import { keyOf, matchMessages } from './identity.js'
-import type { FolderPass } from './run.js'
+import type { FolderPass, Progress } from './run.js'
 import { type Listed, MessageGone } from './source.js'
 import { type FolderMemory, idsOf, type Known } from './state-line.js'
 import { Writer } from './writer.js'
@@ -134,41 +134,49 @@ async function stillThere(pass: FolderPass, uids: readonly number[]): Promise<nu
 
 /** @returns UIDs of messages that did not come */
 async function fetch(pass: FolderPass, listed: readonly Listed[]): Promise<number[]> {
-  const { source, signal, progress, budget } = pass.run
-  const sizes = new Map(listed.map(({ uid, size }) => [uid, size]))
+  const { signal } = pass.run
+  const writer = new Writer(pass.run, pass.memory as FolderMemory, () => pass.mailbox())
   const total = { ofMessages: listed.length, ofOctets: sum(listed) }
-  const ids = new Map(listed.map(({ uid, id }) => [uid, id]))
-  const writer = new Writer(pass.run, pass.memory as FolderMemory, ids, () => pass.mailbox())
-  const missing = new Set(sizes.keys())
+  const missing: number[] = []
   try {
     for (const group of commands(listed)) {
       signal.throwIfAborted()
-      await source.fetch(group, async message => {
-        signal.throwIfAborted()
-        const size = sizes.get(message.uid)
-        if (size === undefined || !missing.has(message.uid)) return
-        const { folder } = pass.result
-        const messages = pass.result.fetched + 1
-        const came = (octets: number) => {
-          pass.result.octets += octets
-          budget.spend(octets)
-          progress({ folder, messages, octets: pass.result.octets, ...total })
-        }
-        try {
-          await writer.add(message, size, came)
-        } catch (error) {
-          if (!(error instanceof MessageGone)) throw error
-          return
-        }
-        missing.delete(message.uid)
-        pass.result.fetched++
-      })
+      missing.push(...(await fetchGroup(pass, group, writer, total)))
     }
   } finally {
     // What has come is kept, whatever happened to the rest.
     await writer.end()
   }
-  return [...missing]
+  return missing
+}
+
+async function fetchGroup(
+  { run: { source, signal, progress, budget }, result }: FolderPass,
+  group: readonly Listed[],
+  writer: Writer,
+  total: Pick<Progress, 'ofMessages' | 'ofOctets'>,
+): Promise<Iterable<number>> {
+  const missing = new Map(group.map(each => [each.uid, each]))
+  await source.fetch(group, async message => {
+    signal.throwIfAborted()
+    const listed = missing.get(message.uid)
+    if (!listed) return
+    const messages = result.fetched + 1
+    const came = (octets: number) => {
+      result.octets += octets
+      budget.spend(octets)
+      progress({ folder: result.folder, messages, octets: result.octets, ...total })
+    }
+    try {
+      await writer.add(message, listed, came)
+    } catch (error) {
+      if (!(error instanceof MessageGone)) throw error
+      return
+    }
+    missing.delete(message.uid)
+    result.fetched++
+  })
+  return missing.keys()
 }
 
 /** What each FETCH asks for. */

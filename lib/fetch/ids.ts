@@ -10,6 +10,11 @@ export class Ids {
   /** By id: folder, UID, folder, UID …; flat, since there may be hundreds of thousands. */
   readonly #places = new Map<string, number[]>()
 
+  /** How many ids there are. */
+  get size(): number {
+    return this.#places.size
+  }
+
   /** Notes a place. A folder has one message with an id, the last that was noted. */
   add(id: string, { folder, uid }: Place): void {
     const places = this.#places.get(id)

@@ -66,10 +66,13 @@ export class LineFile {
     await datasync(this.#fd)
   }
 
-  /** @param snapshot makes what says the same in fewer lines, for a file that is mostly outdated */
-  async close(snapshot: () => Buffer): Promise<void> {
+  /**
+   * @param needed about how many octets say the same
+   * @param snapshot makes them, for a file that is mostly outdated
+   */
+  async close(needed: number, snapshot: () => Buffer): Promise<void> {
     if (this.#fd < 0) return
-    if (this.#size > small) {
+    if (this.#size > Math.max(small, 2 * needed)) {
       const whole = snapshot()
       if (whole.length < this.#size / 2) await this.replace(whole)
     }

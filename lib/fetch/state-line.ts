@@ -77,12 +77,21 @@ export type Beginning = Pick<FolderMemory, 'path' | 'validity' | 'local' | 'loca
 /** A line of the file. */
 export type Line = readonly [string, ...unknown[]]
 
+/** The same few texts of flags stand in all lines: one of each is enough in memory. */
+const texts = new Map<string, string>()
+function shared(text: string): string {
+  const known = texts.get(text)
+  if (known !== undefined) return known
+  if (texts.size < 10_000) texts.set(text, text)
+  return text
+}
+
 /** Applies a line about one folder. */
 export function takeInto(folder: FolderMemory, kind: string, rest: readonly unknown[]): void {
   const { known, pending } = folder
   if (kind === 'intend')
     for (const [uid, unique, key, flags] of rest[0] as [number, string, string, string][])
-      pending.set(uid, { uid, unique, key, flags })
+      pending.set(uid, { uid, unique, key, flags: shared(flags) })
   else if (kind === 'got')
     for (const [uid, local] of rest[0] as [number, number][]) {
       const { key = '', flags = '' } = pending.get(uid) ?? {}
@@ -91,7 +100,7 @@ export function takeInto(folder: FolderMemory, kind: string, rest: readonly unkn
     }
   else if (kind === 'known')
     for (const [uid, local, key, flags] of rest[0] as [number, number, string, string][])
-      known.set(uid, { local, key, flags })
+      known.set(uid, { local, key, flags: shared(flags) })
   else if (kind === 'flags')
     for (const [uid, flags] of rest[0] as [number, string][]) {
       const old = known.get(uid)

@@ -16,6 +16,10 @@ import {
 } from './state-line.js'
 import { type Later, Notes, type Refused } from './state-notes.js'
 
+/** About what a message, and a provider's id of one, take in the file, in octets. */
+const rowSize = 56
+const idSize = 32
+
 /** One account's memory. One process at a time has it open. */
 export class Memory {
   readonly path: string
@@ -196,7 +200,8 @@ export class Memory {
 
   /** Ends it; a file that is mostly outdated is written anew. */
   async close(): Promise<void> {
-    await this.#file?.close(() => this.#snapshot())
+    const known = this.folders().reduce((sum, folder) => sum + folder.known.size, 0)
+    await this.#file?.close(rowSize * known + idSize * this.#ids.size, () => this.#snapshot())
   }
 
   #add(line: Line): void {

@@ -3,8 +3,8 @@ import type { Mailbox } from '../mailbox/mailbox.js'
 import type { Delivery } from '../maildir/maildir.js'
 import { keyOf } from './identity.js'
 import { joined, type Run } from './run.js'
-import type { RemoteMessage } from './source.js'
-import type { FolderMemory } from './state-line.js'
+import type { Listed, RemoteMessage } from './source.js'
+import { type FolderMemory, idsOf } from './state-line.js'
 
 /** Messages stored together: they share their syncs. */
 const batchMessages = 128
@@ -14,6 +14,7 @@ const atOnce = 4
 
 interface Waiting {
   readonly uid: number
+  readonly id: string | undefined
   /** The message, or a large one that is in a file already. */
   readonly content: Buffer | Delivery
   readonly date: number | undefined
@@ -26,33 +27,25 @@ interface Waiting {
 export class Writer {
   readonly #run: Run
   readonly #folder: FolderMemory
-  /** The provider's ids of messages, by UID. */
-  readonly #ids: ReadonlyMap<number, string | undefined>
   readonly #mailbox: () => Promise<Mailbox>
   #batch: Waiting[] = []
   #octets = 0
   #writing: Promise<void> = Promise.resolve()
 
-  constructor(
-    run: Run,
-    folder: FolderMemory,
-    ids: ReadonlyMap<number, string | undefined>,
-    mailbox: () => Promise<Mailbox>,
-  ) {
+  constructor(run: Run, folder: FolderMemory, mailbox: () => Promise<Mailbox>) {
     this.#run = run
     this.#folder = folder
-    this.#ids = ids
     this.#mailbox = mailbox
   }
 
-  /** Takes a message. @param size as it was listed @param came is told how many octets of it came, as they come */
-  async add(message: RemoteMessage, size: number, came: (octets: number) => void): Promise<void> {
+  /** Takes a message. @param listed what was said of it before @param came is told how many octets of it came, as they come */
+  async add(message: RemoteMessage, { size, id }: Listed, came: (octets: number) => void): Promise<void> {
     const { uid, octets, rest, date, flags } = message
     const key = keyOf(octets, size, date)
     came(octets.length)
-    if (rest && this.#run.deliver) return this.#deliverLarge(message, key, came)
+    if (rest && this.#run.deliver) return this.#deliverLarge(message, id, key, came)
     const content = rest ? await this.#writeLarge(octets, counted(rest(), came)) : octets
-    this.#batch.push({ uid, content, date, flags, key })
+    this.#batch.push({ uid, id, content, date, flags, key })
     if (!rest) this.#octets += octets.length
     if (this.#batch.length >= batchMessages || this.#octets >= batchOctets) await this.#flush()
   }
@@ -70,11 +63,12 @@ export class Writer {
 
   async #deliverLarge(
     { uid, octets, rest, flags }: RemoteMessage,
+    id: string | undefined,
     key: string,
     came: (octets: number) => void,
   ): Promise<void> {
     const { deliver, memory, budget } = this.#run
-    this.#noteIds([{ uid }])
+    memory.ids(idsOf(this.#folder, [{ uid, id }]))
     await deliver?.(octets, rest && (() => counted(rest(), came)))
     memory.know(this.#folder, [[uid, { local: 0, key, flags: joined(flags) }]])
     budget.note()
@@ -96,7 +90,8 @@ export class Writer {
     const { memory, target, policy, deliver, budget } = this.#run
     const folder = this.#folder
     budget.note()
-    this.#noteIds(batch)
+    // Before the messages are there: an id without its message means nothing, a POP3 message without its id comes again.
+    memory.ids(idsOf(folder, batch))
     if (deliver) return this.#deliver(batch)
     const locals = await target.place(
       await this.#mailbox(),
@@ -136,16 +131,6 @@ export class Writer {
       if (failed) throw failed.reason
     }
     return memory.sync()
-  }
-
-  /** Before the messages are there: an id without its message means nothing, a POP3 message without its id comes again. */
-  #noteIds(batch: readonly { readonly uid: number }[]): void {
-    this.#run.memory.ids(
-      batch.flatMap(({ uid }) => {
-        const id = this.#ids.get(uid)
-        return id === undefined ? [] : [[id, this.#folder.id, uid] as const]
-      }),
-    )
   }
 }
 

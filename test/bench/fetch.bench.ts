@@ -8,15 +8,17 @@
  * With `many`, at last the most memory that so many small messages need, and a tenth of them, first and again.
  */
 import { spawn, spawnSync } from 'node:child_process'
-import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { put } from '../fetch/world.js'
 import { Dovecot, mailUser, noDovecot } from '../support/dovecot.js'
 import { fillMaildir } from '../support/generator.js'
 import { type Figure, measure, median, report } from '../support/measure.js'
 import { makePlace, type Place } from '../support/place.js'
-import { commandPath, has } from '../support/program.js'
+import { commandPath, has, Program } from '../support/program.js'
 import { until } from '../support/world.js'
 
 const count = Number(process.argv[2] ?? 10_000)
@@ -74,13 +76,13 @@ async function measureSide(side: Side, fetch: () => Promise<number>): Promise<vo
   side.again.push(await measure(process.pid, kept))
 }
 
-function ourPlace(user = 'alice'): Place {
+function ourPlace(user = 'alice', port = dovecot.imap, password = 'pw'): Place {
   const place = makePlace(`
 [fetch.bench]
-host = "127.0.0.1:${dovecot.imap}"
+host = "127.0.0.1:${port}"
 tls = "off"
 user = "${user}"
-password_command = "echo pw"
+password_command = "echo ${password}"
 into = "alice@ilnmors.internal"
 every = "1h"
 `)
@@ -135,48 +137,98 @@ report('nothing new', ours.again, theirs.again, 'mbsync')
 const memory = (side: Side) => `${(median(side.memory) / 1024).toFixed(0)} MiB`
 process.stdout.write(`most memory: postern ${memory(ours)}, mbsync ${memory(theirs)}\n`)
 
-/** From a file's arrival at the provider to its arrival here, in milliseconds. */
-async function watchLatency(): Promise<number[]> {
-  const place = ourPlace()
+/** A provider whose INBOX is watched. */
+interface Watched {
+  readonly port: number
+  readonly user: string
+  readonly password: string
+  /** What is there already. */
+  readonly count: number
+  /** Lets a message arrive. @returns when, in milliseconds since 1970 */
+  deliver(number: number): number
+}
+
+/** Tells when a server says in IDLE that something came: what of the time is not ours. */
+async function listen({ port, user, password }: Watched): Promise<{ heard(): number; close(): void }> {
+  const socket = connect(port, '127.0.0.1')
+  let said = ''
+  let heard = 0
+  socket.on('data', chunk => {
+    said += chunk
+    if (chunk.includes(' EXISTS')) heard = Date.now()
+  })
+  socket.write(`1 LOGIN ${user} "${password}"\r\n2 EXAMINE INBOX\r\n`)
+  await until(() => said.includes('2 OK'), 20_000)
+  socket.write('3 IDLE\r\n')
+  await until(() => /^\+/m.test(said.slice(said.indexOf('2 OK'))), 20_000)
+  return { heard: () => heard, close: () => socket.destroy() }
+}
+
+/** From a message's arrival at the provider: until the provider tells, and until it is in the Maildir here. */
+async function watchLatency(provider: Watched): Promise<{ told: number[]; here: number[] }> {
+  const place = ourPlace(provider.user, provider.port, provider.password)
   const child = spawn(process.execPath, [commandPath('mail-fetch'), '-c', place.config, '--watch'], {
     stdio: 'ignore',
   })
-  const cur = join(place.maildir('alice'), 'cur')
-  const number = () => {
-    try {
-      return readdirSync(cur).length
-    } catch {
-      return 0
-    }
-  }
-  await until(() => number() === count, 120_000)
-  await new Promise(resolve => setTimeout(resolve, 1_000))
-  const times: number[] = []
-  for (let i = 0; i < 7; i++) {
+  const directory = join(place.maildir('alice'), 'cur')
+  const number = () => (existsSync(directory) ? readdirSync(directory).length : 0)
+  await until(() => number() === provider.count, 120_000)
+  const { heard, close } = await listen(provider)
+  await delay(1_000)
+  const times: { told: number[]; here: number[] } = { told: [], here: [] }
+  for (let i = 0; i < 9; i++) {
     const before = number()
-    const lmtp = spawnSync(
-      'python3',
-      [
-        '-c',
-        `import smtplib,time
-s=smtplib.LMTP('127.0.0.1',${dovecot.lmtp});s.sendmail('a@b',['alice'],'Subject: ${i}\\r\\n\\r\\nx\\r\\n');print(time.time())`,
-      ],
-      { encoding: 'utf8' },
-    )
-    const began = Number(lmtp.stdout) * 1000
+    const began = provider.deliver(i)
     await until(() => number() > before, 20_000)
-    times.push(Date.now() - began)
-    await new Promise(resolve => setTimeout(resolve, 300))
+    times.here.push(Date.now() - began)
+    await until(() => heard() > began, 20_000)
+    times.told.push(heard() - began)
+    await delay(300)
   }
+  close()
   child.kill()
   await new Promise(resolve => child.on('exit', resolve))
   place.remove()
   return times
 }
-const latency = await watchLatency()
-process.stdout.write(
-  `--watch: new message here after ${Math.round(median(latency))} ms (${latency.map(Math.round).join(' ')})\n`,
-)
+
+function byLmtp(number: number): number {
+  const script = `import smtplib,time
+s=smtplib.LMTP('127.0.0.1',${dovecot.lmtp});s.sendmail('a@b',['alice'],'Subject: ${number}\\r\\n\\r\\nx\\r\\n');print(time.time())`
+  return Number(spawnSync('python3', ['-c', script], { encoding: 'utf8' }).stdout) * 1000
+}
+
+async function reportLatency(name: string, provider: Watched): Promise<void> {
+  const { told, here } = await watchLatency(provider)
+  const ours = here.map((time, i) => time - (told[i] as number))
+  process.stdout.write(
+    `--watch, ${name}: told after ${Math.round(median(told))} ms, here after ${Math.round(median(here))} ms, ` +
+      `ours ${Math.round(median(ours))} ms (${ours.map(Math.round).join(' ')})\n`,
+  )
+}
+
+await reportLatency('Dovecot', {
+  port: dovecot.imap,
+  user: 'alice',
+  password: 'pw',
+  count,
+  deliver: byLmtp,
+})
+const far = makePlace('[imapd]\nlisten = [{ address = "127.0.0.1:0", tls = "off" }]')
+fillMaildir(far.maildir('alice'), 1_000)
+const server = await Program.start('mail-imapd', far.config)
+await reportLatency('mail-imapd', {
+  port: server.ports('imapd')[0] as number,
+  user: 'alice',
+  password: 'wonderland',
+  count: 1_000,
+  deliver: number => {
+    writeFileSync(join(far.maildir('alice'), 'new', `190000000${number}.M1P1.there`), 'Subject: new\n\nx\n')
+    return Date.now()
+  },
+})
+await server.stop()
+far.remove()
 
 /** The most memory of a first run over many small messages, and of one that finds nothing new, in MiB. */
 async function crowd(user: string, size: number): Promise<number[]> {
