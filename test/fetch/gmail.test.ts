@@ -43,6 +43,15 @@ test('labels as folders: each message comes once, and is one file with a link in
   assert.equal(fetched(await fetchOnce(account)), 0)
 })
 
+test('flags = "none": they stay there', async t => {
+  const { home, account } = await stage(t, { policy: { flags: 'none', gone: 'keep' } })
+  await fetchOnce(account)
+  assert.deepEqual(
+    (await holds(home)).map(each => each.flags),
+    ['', ''],
+  )
+})
+
 test('all_mail = "rest": only what stands in no other folder; "skip": nothing of it', async t => {
   const { home, account } = await stage(t, { allMail: 'rest' })
   assert.equal(fetched(await fetchOnce(account)), 5)

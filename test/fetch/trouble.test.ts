@@ -15,15 +15,21 @@ const count = 400
 let provider: Place
 let server: Program
 let port = 0
+let pop: Program
+let popPort = 0
 
 before(async () => {
-  provider = makePlace('[imapd]\nlisten = [{ address = "127.0.0.1:0", tls = "off" }]')
+  const listen = 'listen = [{ address = "127.0.0.1:0", tls = "off" }]'
+  provider = makePlace(`[imapd]\n${listen}\n[pop3d]\n${listen}`)
   fillMaildir(provider.maildir('alice'), count)
   server = await Program.start('mail-imapd', provider.config)
   port = server.ports('imapd')[0] as number
+  pop = await Program.start('mail-pop3d', provider.config)
+  popPort = pop.ports('pop3d')[0] as number
 })
 after(async () => {
   await server.stop()
+  await pop.stop()
   provider.remove()
 })
 
@@ -31,9 +37,10 @@ after(async () => {
 async function cutting(
   octets: () => number,
   how: 'cut' | 'stall' = 'cut',
+  to = () => port,
 ): Promise<{ proxy: Server; port: number }> {
   const proxy = createServer(near => {
-    const far = connect(port, '127.0.0.1')
+    const far = connect(to(), '127.0.0.1')
     let left = octets()
     near.pipe(far)
     far.on('data', chunk => {
@@ -74,6 +81,32 @@ test('a connection cut at random octets, again and again', async t => {
   assert.equal(seen.length, count)
   assert.equal(new Set(seen).size, count)
   assert.equal(fetched(await fetchOnce(accountAt(port, home, whole))), 0)
+})
+
+test('a POP3 connection cut at random octets, again and again', async t => {
+  const home = temporaryDirectory(t)
+  const random = randomFrom(8)
+  const { proxy, port: cut } = await cutting(
+    () => 50_000 + Math.floor(random() * 2_500_000),
+    'cut',
+    () => popPort,
+  )
+  t.after(() => proxy.close())
+  let connections = 0
+  proxy.on('connection', () => connections++)
+  const account = accountAt(cut, home, { ...whole, protocol: 'pop3' })
+  let runs = 0
+  for (; runs < 60; runs++) {
+    const outcome = await fetchOnce(account).catch(error => error as Error)
+    if (!(outcome instanceof Error)) break
+    assert.match(outcome.message, /no connection|takes no login/)
+  }
+  assert.ok(runs < 60, 'it comes to an end')
+  assert.ok(connections > 2, `${connections} connections`)
+  const seen = await ids(home)
+  assert.equal(seen.length, count)
+  assert.equal(new Set(seen).size, count)
+  assert.equal(fetched(await fetchOnce({ ...account, port: popPort })), 0)
 })
 
 test('a process killed at any moment, again and again', async t => {
