@@ -6,6 +6,7 @@ import {
   hasStar,
   intersection,
   largestNamed,
+  lowerBound,
   type Ranges,
   rangesOf,
   resolveSet,
@@ -46,6 +47,23 @@ export function uidsAt(mailbox: ImapMailbox, spans: Ranges): number[] {
   const found: number[] = []
   for (const [from, to] of spans) for (let at = from; at < to; at++) found.push(mailbox.uids[at] as number)
   return found
+}
+
+/** So many more UIDs than messages may a table of all of them have. */
+const sparse = 8
+
+/**
+ * What gives the sequence numbers of the session's messages.
+ *
+ * @param count how many will be asked for, in any order: for many of them a table is made
+ */
+export function numberer({ uids }: ImapMailbox, count: number): (uid: number) => number {
+  const first = uids[0] ?? 0
+  const range = (uids[uids.length - 1] ?? 0) - first + 1
+  if (count * sparse < uids.length || range > uids.length * sparse) return uid => lowerBound(uids, uid) + 1
+  const numbers = new Uint32Array(range)
+  for (let at = 0; at < uids.length; at++) numbers[(uids[at] as number) - first] = at + 1
+  return uid => numbers[uid - first] as number
 }
 
 /** The positions among these whose messages changed after a MODSEQ. */

@@ -95,6 +95,7 @@ export class Columns {
     pacer: Pacer,
     progress?: Progress,
   ): Promise<Uint32Array<ArrayBuffer>> {
+    if (this.#areKnown(rows)) return rows
     await this.#filling.run(async () => {
       for (let i = 0; i < rows.length; i++) {
         const row = rows[i]!
@@ -107,6 +108,24 @@ export class Columns {
       }
     })
     return rows.filter(row => this.rows.known[row] === 1)
+  }
+
+  #areKnown(rows: Uint32Array): boolean {
+    const { known } = this.rows
+    for (let i = 0; i < rows.length; i++) if (known[rows[i]!] === 0) return false
+    return true
+  }
+
+  /** Those of some rows whose messages a mailbox has. @param rows ascending. @param uids ascending, `count` of them */
+  present(rows: Uint32Array<ArrayBuffer>, uids: Uint32Array, count: number): Uint32Array<ArrayBuffer> {
+    const found = new Uint32Array(rows.length)
+    let length = 0
+    for (let i = 0, at = 0; i < rows.length; i++) {
+      const uid = this.rows.uids[rows[i]!]!
+      while (at < count && uids[at]! < uid) at++
+      if (at < count && uids[at] === uid) found[length++] = rows[i]!
+    }
+    return length === rows.length ? rows : found.slice(0, length)
   }
 
   /** Fills a row. */

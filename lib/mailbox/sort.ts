@@ -47,19 +47,16 @@ export async function sortUids(
   let rows = columns.rowsOf(uids)
   if (order.some(({ field }) => field !== 'arrival' && field !== 'size'))
     rows = await columns.fill(state, rows, pacer, progress)
-  let permutation = new Uint32Array(rows.length)
-  for (let i = 0; i < rows.length; i++) permutation[i] = i
+  rows = columns.present(rows, state.table.uids, state.table.count)
+  let positions = new Uint32Array(rows.length)
+  for (let i = 0; i < rows.length; i++) positions[i] = i
   for (const { field, reverse } of order.toReversed()) {
     const values = await valuesOf(state, columns, rows, field, pacer)
-    permutation = await ordered(permutation, values, reverse, pacer)
+    positions = await ordered(positions, values, reverse, pacer)
   }
   settle(state, columns)
-  const sorted: number[] = []
-  for (const position of permutation) {
-    const uid = columns.rows.uids[rows[position]!]!
-    if (state.table.find(uid) >= 0) sorted.push(uid)
-    if (pacer.isDue) await pacer.rest()
-  }
+  const sorted = new Array<number>(rows.length)
+  for (let i = 0; i < positions.length; i++) sorted[i] = columns.rows.uids[rows[positions[i]!]!]!
   return sorted
 }
 

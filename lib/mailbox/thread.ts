@@ -59,7 +59,7 @@ export async function thread(
   const pacer = new Pacer()
   const filled = await columns.fill(state, columns.rowsOf(uids), pacer, progress)
   settle(state, columns)
-  const rows = await present(state, columns, filled, pacer)
+  const rows = columns.present(filled, state.table.uids, state.table.count)
   const dates = await sentDates(state, columns, rows, pacer)
   const positions = new Uint32Array(rows.length)
   for (let i = 0; i < rows.length; i++) positions[i] = i
@@ -68,22 +68,6 @@ export async function thread(
   const parents = await parentsOf(messages, algorithm, pacer)
   const roots = await rootsOf(messages, parents, algorithm === 'refs' ? dates : undefined, pacer)
   return inOrder(messages, parents, roots, pacer)
-}
-
-/** Those of some rows whose messages are still there. */
-async function present(
-  state: State,
-  columns: Columns,
-  some: Uint32Array,
-  pacer: Pacer,
-): Promise<Uint32Array<ArrayBuffer>> {
-  const rows = new Uint32Array(some.length)
-  let count = 0
-  for (const row of some) {
-    if (state.table.find(columns.rows.uids[row]!) >= 0) rows[count++] = row
-    if (pacer.isDue) await pacer.rest()
-  }
-  return rows.slice(0, count)
 }
 
 async function parentsOf(messages: Threaded, algorithm: ThreadAlgorithm, pacer: Pacer): Promise<Parents> {

@@ -4,10 +4,10 @@ import { Pacer } from '../../sys/pacer.js'
 import type { ImapThreads } from '../backend.js'
 import type { Call } from '../command.js'
 import type { Decoder } from '../decode.js'
+import { numberer } from '../messages.js'
 import { bad } from '../reply.js'
 import { readCriteria } from '../search-key.js'
 import type { Session } from '../session.js'
-import { lowerBound } from '../set.js'
 
 const algorithms: ReadonlySet<string> = new Set<ThreadAlgorithm>(['orderedsubject', 'references', 'refs'])
 
@@ -23,8 +23,8 @@ export async function thread(session: Session, args: Decoder, { uid }: Call): Pr
   const threads = await mailbox.thread(program.key, algorithm as ThreadAlgorithm, (done, goal) =>
     session.progress?.note(done, goal),
   )
-  const number = (each: number) => (uid ? each : lowerBound(mailbox.uids, each) + 1)
-  const text = await threadText(threads, number)
+  const number = numberer(mailbox, threads.uids.length)
+  const text = await threadText(threads, uid ? each => each : number)
   session.untagged(text === '' ? 'THREAD' : `THREAD ${text}`)
 }
 
