@@ -18,6 +18,8 @@ export class ImapClient {
   #tag = 0
   /** UIDs by sequence number less one, as far as they are known (0 is not yet known). */
   readonly uids: number[] = []
+  /** What went wrong while it listened. */
+  trouble: unknown
   /** Called with each untagged line. */
   onUntagged: (line: string) => void = () => {}
 
@@ -85,6 +87,17 @@ export class ImapClient {
     setTimeout(() => this.#socket.write('DONE\r\n'), time)
     const { status } = await done
     assert.equal(status, 'OK')
+  }
+
+  /** Follows what comes without a command, until the end; no command may be sent any more. */
+  listen(): void {
+    const follow = async () => {
+      for (let line = await this.#line(); line !== undefined; line = await this.#line())
+        this.#take(line.slice(2), 'listening')
+    }
+    follow().catch(error => {
+      this.trouble = error
+    })
   }
 
   close(): void {

@@ -31,7 +31,7 @@ export async function getMetadata(session: Session, args: Decoder): Promise<Answ
     readOptions(args, options)
     args.space()
   }
-  const asked = args.peek === '(' ? args.list(() => readName(args)) : [readName(args)]
+  const asked = args.peek === '(' ? args.list(() => readName(args)) : readNames(args)
   args.end()
   for (const name of asked) checkName(name, options.depth > 0)
   const entries = await session.mail.metadata(mailbox === '' ? undefined : mailbox)
@@ -53,6 +53,14 @@ function readDepth(args: Decoder): number {
   const depth = args.word('The depth')
   if (!/^(0|1|INFINITY)$/.test(depth)) throw bad('The depth is 0, 1 or infinity.')
   return depth === 'INFINITY' ? Number.POSITIVE_INFINITY : Number(depth)
+}
+
+/** One name; or several without parentheses, as in an example of the RFC (§4.4.1). */
+function readNames(args: Decoder): string[] {
+  const names: string[] = []
+  do names.push(readName(args))
+  while (args.trySpace() && !args.atEnd)
+  return names
 }
 
 /** Entry names are compared without case. */
