@@ -10,14 +10,19 @@ import type { Session } from './session.js'
 export interface Listing {
   /** Ids of mailboxes by name (RFC 8474), empty for one that has none yet. */
   readonly ids: ReadonlyMap<string, string>
+  /** Mailboxes that others share with the user. */
+  readonly shared: readonly string[]
   readonly subscribed: ReadonlySet<string>
   /** By the name of the mailbox; the server's under the empty name. */
   readonly metadata: ReadonlyMap<string, Metadata>
 }
 
 export async function readListing(mail: ImapAccount): Promise<Listing> {
+  const ids = await identified(mail, await mail.mailboxIds())
+  const folders = await mail.folders()
   return {
-    ids: await identified(mail, await mail.mailboxIds()),
+    ids,
+    shared: folders.filter(({ name, selectable }) => selectable && !ids.has(name)).map(({ name }) => name),
     subscribed: new Set(await mail.subscriptions()),
     metadata: await mail.allMetadata(),
   }

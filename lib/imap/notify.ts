@@ -65,10 +65,14 @@ export class Notifier {
 
   /** Finds out which mailboxes to watch, and watches them. */
   async #choose(): Promise<void> {
-    const { ids, subscribed } = this.#listing
+    const { ids, shared, subscribed } = this.#listing
     const chosen = new Map<string, ReadonlySet<NotifyEvent>>()
-    for (const name of ids.keys()) {
-      const groups = this.wishes.groups.filter(group => covers(group, name, subscribed.has(name)))
+    for (const name of [...ids.keys(), ...shared]) {
+      const groups = this.wishes.groups.filter(
+        group =>
+          // What others share is in nobody's personal namespace (§6.2).
+          (group.which !== 'PERSONAL' || ids.has(name)) && covers(group, name, subscribed.has(name)),
+      )
       const events = new Set(groups.flatMap(group => [...group.events]))
       if (hasMessageEvents(events)) chosen.set(name, events)
     }

@@ -313,9 +313,17 @@ export class Mailbox {
     return transfer
   }
 
-  /** Moves messages into another mailbox. */
-  move(uids: ArrayLike<number>, target: Mailbox): Promise<Transfer> {
-    return move(this.#state, uids, target.#state)
+  /** Moves messages into another mailbox. @throws MailboxError overQuota when that is another user's and full */
+  async move(uids: ArrayLike<number>, target: Mailbox): Promise<Transfer> {
+    const isOwn = this.#state.root === target.#state.root
+    if (isOwn || !(this.#charges ?? target.#charges)) return move(this.#state, uids, target.#state)
+    const weights = await weigh(this.#state, uids)
+    target.#charges?.require(totalOf(weights))
+    const transfer = await move(this.#state, uids, target.#state)
+    const moved = new Set(transfer.sources)
+    await target.#charges?.note(totalOf(new Map([...weights].filter(([uid]) => moved.has(uid)))))
+    await this.#charges?.noteGone(weights, transfer.sources)
+    return transfer
   }
 
   /** Changes flags of messages, each relative to what it has at that moment on disk. */

@@ -82,3 +82,19 @@ test('what others count goes on being counted by who has no limits of his own', 
   await other.close()
   await account.close()
 })
+
+test('what is moved to another user counts there, and here no more', async () => {
+  const [one, other] = [await limited(), await limited()]
+  const [from, to] = [await one.account.open('INBOX'), await other.account.open('INBOX')]
+  await add(from)
+  await add(from, `a: b\r\n\r\n${'x'.repeat(600)}`)
+  await from.move([1, 2], to)
+  assert.deepEqual(one.quota.usage(), { octets: 0, messages: 0 })
+  assert.deepEqual(other.quota.usage(), other.quota.count())
+  assert.equal(other.quota.usage().messages, 2)
+  await add(from, `a: b\r\n\r\n${'x'.repeat(600)}`)
+  await assert.rejects(from.move([3], to), MailboxError)
+  assert.equal(from.count, 1)
+  await one.account.close()
+  await other.account.close()
+})
