@@ -76,6 +76,13 @@ const most = 64 * 1024
  * turn, and so after the answers that they are about. A process that ends says all it has to say first.
  */
 export function gatheredStderr(): (line: string) => void {
+  gathered ??= gather()
+  return gathered
+}
+
+let gathered: ((line: string) => void) | undefined
+
+function gather(): (line: string) => void {
   let waiting = ''
   const flush = () => {
     const text = waiting
