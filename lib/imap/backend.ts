@@ -4,8 +4,10 @@
  * the client reads (NONEXISTENT, ALREADYEXISTS, OVERQUOTA …); a TemporaryError becomes NO [UNAVAILABLE]. Names are
  * Unicode with "." between levels.
  */
+
 import type { SearchKey, SortKey, ThreadAlgorithm } from '../message/query.js'
 import type { Verifier } from '../wire/sasl.js'
+import type { Rendered } from './render.js'
 import type { Ranges } from './set.js'
 
 export interface ImapPeer {
@@ -233,6 +235,8 @@ export interface ImapMailbox {
   glance(uid: number): Buffer | undefined
   /** A rendered answer that was kept, as wire octets; undefined when there is none. */
   cached(uid: number, kind: string): Buffer | undefined
+  /** Renders what will be asked for on a thread, and keeps it; what cannot be is left to the session. Never throws. */
+  renderAhead(uids: readonly number[], rendered: readonly Rendered[]): Promise<void>
   /** Keeps a rendered answer. */
   keep(uid: number, kind: string, octets: Buffer): void
 

@@ -5,12 +5,11 @@
 import { formatInternalDate } from '../message/date.js'
 import { previewOf } from '../message/preview.js'
 import type { ImapMailbox } from './backend.js'
-import { writeStructure } from './bodystructure.js'
 import { MessageContent } from './content.js'
 import { type OctetWriter, quote } from './encode.js'
-import { writeEnvelope } from './envelope.js'
-import type { BinaryItem, FetchItem, SectionItem } from './fetch-item.js'
+import { type BinaryItem, type FetchItem, isChoice, type SectionItem } from './fetch-item.js'
 import { flagText } from './flag-text.js'
+import { render } from './render.js'
 import { no } from './reply.js'
 import type { Session } from './session.js'
 
@@ -130,8 +129,7 @@ export class ItemWriter {
       return
     }
     const start = out.length
-    if (kind === 'envelope') writeEnvelope(out, this.#message.header)
-    else writeStructure(out, this.#message.part, kind === 'structure')
+    render(out, this.#message, { kind })
     this.#mailbox.keep(this.#uid, kind, out.copyFrom(start))
   }
 
@@ -227,11 +225,6 @@ export class ItemWriter {
     this.#content = new MessageContent(octets)
     return this.#content
   }
-}
-
-/** Whether it is HEADER.FIELDS of the message itself. */
-function isChoice({ fields, numbers, partial }: SectionItem): boolean {
-  return fields !== undefined && numbers.length === 0 && !partial
 }
 
 function present<T>(value: T | undefined): T {

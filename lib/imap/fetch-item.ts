@@ -46,6 +46,11 @@ export interface SectionItem {
   readonly peek: boolean
 }
 
+/** Whether it is HEADER.FIELDS of the message itself. */
+export function isChoice({ fields, numbers, partial }: SectionItem): boolean {
+  return fields !== undefined && numbers.length === 0 && !partial
+}
+
 /** HEADER.FIELDS, or HEADER.FIELDS.NOT where `not` is set. */
 export interface FieldChoice {
   readonly not: boolean

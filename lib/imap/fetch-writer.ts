@@ -2,6 +2,7 @@
 import { describe } from '../sys/error.js'
 import { Pacer } from '../sys/pacer.js'
 import { PeerGone } from '../wire/line.js'
+import { Ahead } from './ahead.js'
 import type { ImapMailbox } from './backend.js'
 import { OctetWriter } from './encode.js'
 import { chunk, gone, ItemWriter } from './fetch-content.js'
@@ -54,8 +55,11 @@ export class FetchWriter {
     const { uids } = this.#mailbox
     let missing = 0
     const pacer = new Pacer()
+    const ahead = new Ahead(this.#mailbox, this.#items, spans)
     for (const [from, to] of spans)
       for (let at = from; at < to; at++) {
+        const waiting = ahead.next()
+        if (waiting) await waiting
         if (this.#marks && at >= this.#markedTo) await this.#markSeen(at, Math.min(to, at + seenAtOnce))
         const start = this.#out.length
         const sent = this.#message(at + 1, uids[at] as number)

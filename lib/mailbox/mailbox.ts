@@ -1,6 +1,7 @@
 /** One mailbox, as all sessions of this process share it. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { Delivery } from '../maildir/maildir.js'
+import { pathOf } from '../maildir/name.js'
 import { watchMaildir } from '../maildir/watch.js'
 import { Flag, systemFlags } from '../message/flags.js'
 import type { SearchKey, SortKey, ThreadAlgorithm } from '../message/query.js'
@@ -9,7 +10,7 @@ import { expunge, type FlagChange, type StoreOptions, type StoreResult, store } 
 import { Charges, totalOf, weigh } from './charges.js'
 import type { Progress } from './columns.js'
 import { emailIdOf, threadIdOf } from './identity.js'
-import { dateOf, glanceAt, readMessage, savedDateOf, sizeOf, storedSizeOf } from './message.js'
+import { dateOf, glanceAt, learn, readMessage, savedDateOf, sizeOf, storedSizeOf } from './message.js'
 import { move } from './move.js'
 import type { Quota } from './quota.js'
 import { search } from './search.js'
@@ -188,6 +189,18 @@ export class Mailbox {
   /** The same for a short look: the octets are good until the next call, or the next await. */
   glance(uid: number): Buffer | undefined {
     return glanceAt(this.#state, uid)
+  }
+
+  /** Where a message's file is, or was a moment ago; undefined when it is gone. */
+  path(uid: number): string | Buffer | undefined {
+    const { table } = this.#state
+    const row = table.find(uid)
+    return row < 0 ? undefined : pathOf(this.#state.directoryOf(row), table.names[row]!)
+  }
+
+  /** Takes notice of what somebody else read: octets on disk and on the wire, and the time of the file. */
+  learn(uid: number, storedSize: number, size: number, mtimeMs: number): void {
+    learn(this.#state, uid, storedSize, size, mtimeMs)
   }
 
   /** The message's unique id for POP3: what the uidlist records (a P key), else Dovecot's default `%08Xu%08Xv`. */

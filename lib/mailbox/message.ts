@@ -118,6 +118,14 @@ function look(state: State, uid: number): void {
   })
 }
 
+/** Takes notice of what was read of a message elsewhere. */
+export function learn(state: State, uid: number, storedSize: number, size: number, mtimeMs: number): void {
+  const row = state.table.find(uid)
+  if (row < 0) return
+  noteStat(state, row, storedSize, mtimeMs)
+  state.table.sizes[row] = size
+}
+
 /** What stat says is true; if the name says otherwise, its sizes are not believed. */
 function noteStat(state: State, row: number, octets: number, mtimeMs: number): void {
   const { table } = state

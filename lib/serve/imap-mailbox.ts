@@ -8,6 +8,7 @@ import type {
   StoreChange,
   StoreResult,
 } from '../imap/backend.js'
+import type { Rendered } from '../imap/render.js'
 import { bye, no } from '../imap/reply.js'
 import { inRanges, type Ranges } from '../imap/set.js'
 import type { Account } from '../mailbox/account.js'
@@ -21,6 +22,7 @@ import type { SearchKey, SortKey, ThreadAlgorithm } from '../message/query.js'
 import { flagsAllowed } from './imap-acl.js'
 import type { Events } from './imap-events.js'
 import { answering } from './imap-refusal.js'
+import { renderAhead } from './render-ahead.js'
 
 /** Opens a mailbox to copy to, and tells the rights there where not all are given. @throws ImapError NO [TRYCREATE] */
 export type OpenTarget = (name: string) => Promise<{ readonly mailbox: Mailbox; readonly rights?: string }>
@@ -161,6 +163,10 @@ export class SelectedMailbox implements ImapMailbox {
 
   cached(uid: number, kind: string): Buffer | undefined {
     return this.#mailbox.cached(uid, kind)
+  }
+
+  renderAhead(uids: readonly number[], rendered: readonly Rendered[]): Promise<void> {
+    return renderAhead(this.#mailbox, uids, rendered)
   }
 
   keep(uid: number, kind: string, octets: Buffer): void {
