@@ -35,6 +35,8 @@ export function outsideAddress(address: string, { from, senders }: Rewriting): s
  * @param header as stored, its empty line included
  */
 export function rewriteSender(header: Buffer, rewriting: Rewriting): Buffer {
+  // Where any sender may send, several authors may.
+  if (rewriting.from === undefined && rewriting.senders.size === 0) return header
   const block = readHeader(header)
   const text = block.first('from') ?? ''
   const senders = parseAddressList(text).map(each => ({ ...each, host: each.host || rewriting.domain }))

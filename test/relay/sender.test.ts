@@ -83,6 +83,11 @@ for (const [before, expected, why] of headers)
     assert.equal(rewriteSender(Buffer.from(before + end), gmail).toString(), expected + end)
   })
 
+test('where nothing is rewritten a header stays as it is, several authors and all', () => {
+  const header = Buffer.from('From: a@x.internal, b@y.internal\nSender: a@x.internal\n\n')
+  assert.equal(rewriteSender(header, { senders: new Map(), domain: 'x.internal' }), header)
+})
+
 test('a name that is raw UTF-8 becomes encoded words', () => {
   const header = rewriteSender(Buffer.from('From: 홍길동 <a@x.internal>\n\n'), gmail).toString()
   assert.match(header, /^Reply-To: =\?UTF-8\?B\?7ZmN6ri464\+Z\?= <a@x.internal>$/m)
