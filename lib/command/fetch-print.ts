@@ -47,7 +47,8 @@ export function summary(result: FetchResult, dry: boolean): string {
 
 /** Objects for scripts: one for each folder. */
 export function* objects(result: FetchResult): Generator<object> {
-  for (const folder of result.folders) yield { account: result.account, ...folder }
+  const days = result.days && { day: result.days.day, ofDays: result.days.of }
+  for (const folder of result.folders) yield { account: result.account, ...folder, ...days }
   for (const { folder, error } of result.failures)
     yield { account: result.account, folder, error: error.message }
 }
