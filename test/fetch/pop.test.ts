@@ -12,9 +12,10 @@ import { numberMessages } from '../../lib/fetch/pop-numbers.js'
 import { PopText } from '../../lib/fetch/pop-text.js'
 import { audit, Proof } from '../../lib/fetch/proof.js'
 import { LoginRefused } from '../../lib/fetch/trouble.js'
+import { watchAccount } from '../../lib/fetch/watch.js'
 import { TemporaryError } from '../../lib/sys/error.js'
 import { Log } from '../../lib/sys/log.js'
-import { temporaryDirectory } from '../support/world.js'
+import { temporaryDirectory, until } from '../support/world.js'
 import { messageOctets } from './fake.js'
 import { accountAt, fetched, fetchOnce, numbers } from './world.js'
 
@@ -262,4 +263,33 @@ test('a proof of a POP3 account is read by audit, and tells a DELE', async t => 
   )
   assert.deepEqual([found.commands.get('RETR'), found.commands.get('UIDL')], [2, 2])
   assert.deepEqual(audit(text.replace('> RETR 1', '> DELE 1')).wrong, ['DELE 1'])
+})
+
+test('an account that is watched is asked every so often, and left in between', async t => {
+  const { port, heard, put } = await popServer(t)
+  const home = temporaryDirectory(t)
+  put(1)
+  const stop = new AbortController()
+  const log = new Log({ write: () => {} })
+  const ended = withAccount(
+    accountAt(port, home, { protocol: 'pop3' }),
+    { log, signal: stop.signal },
+    session =>
+      watchAccount(session, {
+        watch: ['INBOX'],
+        every: 100,
+        maxConnections: 3,
+        signal: stop.signal,
+        log,
+        passed: () => {},
+      }),
+  )
+  const count = (verb: string) => heard.filter(line => line === verb).length
+  await until(() => count('QUIT') >= 2, 20_000)
+  put(2)
+  await until(async () => (await numbers(home)).length === 2, 20_000)
+  stop.abort()
+  await ended
+  assert.ok(count('USER alice') - count('QUIT') <= 1, 'each session ends before the next begins')
+  assert.equal(heard.filter(line => line.startsWith('RETR')).length, 2)
 })
