@@ -16,7 +16,11 @@ export const directLimit = 128 * 1024
 const block = 4096
 /** Memory starts at multiples of this. */
 const step = 16
-const most = 16
+/**
+ * So many at a time: it is for who waits for one answer after the other. Where many messages come at once they share
+ * commits anyway, and more calls a message only keep threads busy.
+ */
+const most = 2
 
 /** statfs(2): f_type of ext4 and of XFS. */
 const ordered = new Set([0xef53, 0x58465342])
