@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
+import { pathToFileURL } from 'node:url'
 import { Log } from '../../lib/sys/log.js'
 
 function logged(journal: boolean, use: (log: Log) => void): string {
@@ -46,4 +48,21 @@ test('what is less important than the level is not written', () => {
     logged(true, log => log.debug('detail')),
     '',
   )
+})
+
+test('lines gathered in one turn go out in one piece, in order, before the process ends', () => {
+  const script = `
+    import { gatheredStderr } from ${JSON.stringify(pathToFileURL('dist/tree/lib/sys/log.js').href)}
+    let writes = 0
+    const write = process.stderr.write.bind(process.stderr)
+    process.stderr.write = text => { writes++; return write(text) }
+    const say = gatheredStderr()
+    for (let i = 0; i < 20; i++) gatheredStderr()
+    say('1\\n'); say('2\\n')
+    setImmediate(() => setImmediate(() => {
+      say('3 after ' + writes + '\\n')
+      process.exit(0)
+    }))`
+  const { stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' })
+  assert.equal(stderr, '1\n2\n3 after 1\n')
 })
