@@ -28,11 +28,13 @@ export class LoadClient {
     return this.#until(`${tag} OK`)
   }
 
-  /** Sends a command with its literal, which does not wait for the server. */
-  async append(mailbox: string, message: Buffer): Promise<void> {
+  /** Sends a command with a literal or several (RFC 3502), which do not wait for the server. */
+  async append(mailbox: string, ...messages: readonly Buffer[]): Promise<void> {
     const tag = `t${++this.#tag}`
-    this.#socket.write(`${tag} APPEND ${mailbox} {${message.length}+}\r\n`)
-    this.#socket.write(Buffer.concat([message, Buffer.from('\r\n')]))
+    const literals = messages.flatMap(message => [Buffer.from(` {${message.length}+}\r\n`), message])
+    this.#socket.write(
+      Buffer.concat([Buffer.from(`${tag} APPEND ${mailbox}`), ...literals, Buffer.from('\r\n')]),
+    )
     await this.#until(`${tag} OK`)
   }
 
