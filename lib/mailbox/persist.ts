@@ -26,7 +26,7 @@ export async function load(state: State): Promise<void> {
   for (const part of ['new', 'tmp']) mkdirSync(`${state.directory}/${part}`, { recursive: true, mode: 0o700 })
   const snapshot = readWithJournal(state)
   if (!snapshot) {
-    state.list.read()
+    await state.list.readInSlices()
     noteRebuild(state)
     state.gone.reset(state.nextModseq())
     state.wantsSnapshot = true
@@ -34,9 +34,9 @@ export async function load(state: State): Promise<void> {
   }
   const { meta } = snapshot.snapshot
   await yielding()
-  const isSame = state.list.resume(meta.list, snapshot.snapshot)
+  const isSame = await state.list.resume(meta.list, snapshot.snapshot)
   if (!isSame) {
-    if (state.list.read() === 'missing') state.list.restoreAll(meta.list, snapshot.snapshot)
+    if ((await state.list.readInSlices()) === 'missing') state.list.restoreAll(meta.list, snapshot.snapshot)
     if (state.list.validity !== meta.validity) {
       noteRebuild(state)
       state.gone.reset(state.nextModseq())

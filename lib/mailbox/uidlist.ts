@@ -17,6 +17,7 @@ import { setImmediate as yielding } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { closeQuietly, syncDirectory, writeAllSync } from '../sys/atomic.js'
 import { isMissing } from '../sys/error.js'
+import { Pacer } from '../sys/pacer.js'
 import { nameIn, parseHeader } from './uidlist-line.js'
 import { hex } from './uidvalidity.js'
 import { UniqueNames } from './unique-names.js'
@@ -35,6 +36,8 @@ export type UidListNews = 'same' | 'grown' | 'replaced' | 'missing'
 
 /** How many octets before the place we read to must still be the same for a file to be the same file, grown. */
 const markSize = 64
+/** Lines read before the clock is looked at. */
+const linesAtATime = 1_024
 /** Lines written before others run. */
 const linesAtOnce = 10_000
 /** How many UIDs are passed over when the list had to be made from an older snapshot. */
@@ -91,6 +94,26 @@ export class UidList {
 
   /** Catches up with the file: all of it, or the lines that were appended. */
   read(): UidListNews {
+    const reading = this.#reading()
+    for (;;) {
+      const step = reading.next()
+      if (step.done) return step.value
+    }
+  }
+
+  /** The same in slices, between which others run: they must not look at what is not read yet. */
+  async readInSlices(): Promise<UidListNews> {
+    const reading = this.#reading()
+    const pacer = new Pacer()
+    for (;;) {
+      const step = reading.next()
+      if (step.done) return step.value
+      if (pacer.isOver) await pacer.rest()
+    }
+  }
+
+  /** Reads, and stops now and then. */
+  *#reading(): Generator<void, UidListNews> {
     if (!this.changed()) return this.validity === 0 ? 'missing' : 'same'
     let fd: number
     try {
@@ -105,13 +128,13 @@ export class UidList {
       const { ino, size, mtimeMs } = fstatSync(fd)
       if (this.#isContinued(fd, ino, size)) {
         const before = this.lines
-        this.#take(readText(fd, this.#offset, size))
+        yield* this.#take(readText(fd, this.#offset, size))
         this.#mtime = mtimeMs
         return this.lines === before ? 'same' : 'grown'
       }
       this.#ino = ino
       this.#mtime = mtimeMs
-      return this.#takeWhole(readText(fd, 0, size)) ? 'replaced' : 'same'
+      return (yield* this.#takeWhole(readText(fd, 0, size))) ? 'replaced' : 'same'
     } finally {
       closeSync(fd)
     }
@@ -134,7 +157,7 @@ export class UidList {
   }
 
   /** @returns false for a file without a header that makes sense: what we knew of it stands then */
-  #takeWhole(text: string): boolean {
+  *#takeWhole(text: string): Generator<void, boolean> {
     const end = text.indexOf('\n')
     const header = end < 0 ? undefined : parseHeader(text.slice(0, end))
     if (!header) {
@@ -152,16 +175,17 @@ export class UidList {
     this.next = Math.max(floor, header.next)
     this.#offset = end + 1
     this.#mark = text.slice(Math.max(0, end + 1 - markSize), end + 1)
-    this.#take(text.slice(end + 1), header.version)
+    yield* this.#take(text.slice(end + 1), header.version)
     return true
   }
 
   /** Reads whole lines; the rest after the last LF is left for the next time. */
-  #take(text: string, version = 3): void {
+  *#take(text: string, version = 3): Generator<void, void> {
     let start = 0
     for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', start)) {
       this.#takeLine(text, start, end, version)
       start = end + 1
+      if (this.lines % linesAtATime === 0) yield
     }
     this.#offset += start
     // Read under the lock: what has no end now was cut off by a crash.
@@ -207,7 +231,7 @@ export class UidList {
   }
 
   /** Takes over what was known when the file was as it is now. @returns false when it is another file now */
-  resume(stamp: string, rows: { uids: ArrayLike<number>; names: readonly string[] }): boolean {
+  async resume(stamp: string, rows: { uids: ArrayLike<number>; names: readonly string[] }): Promise<boolean> {
     const known = JSON.parse(stamp)
     this.#ino = known.ino
     this.#offset = known.offset
@@ -225,7 +249,11 @@ export class UidList {
     this.guid = known.guid
     this.#headerKeys = known.headerKeys
     for (const [uid, keys] of known.lineKeys) this.#lineKeys.set(uid, keys)
-    for (const [row, name] of rows.names.entries()) this.uids.setFile(name, rows.uids[row]!)
+    const pacer = new Pacer()
+    for (const [row, name] of rows.names.entries()) {
+      this.uids.setFile(name, rows.uids[row]!)
+      if (pacer.isDue) await pacer.rest()
+    }
     return true
   }
 
