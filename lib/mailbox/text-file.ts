@@ -31,6 +31,9 @@ const tornAfter = 5_000
 /** The file never grows beyond this; further messages are read when they are searched. */
 const largestFile = 0xffff_ffff
 
+/** To wait on for something that never comes. */
+const nothing = new Int32Array(new SharedArrayBuffer(4))
+
 /** A text to look for. */
 export interface Needle {
   /** Folded, UTF-8; not empty. */
@@ -92,10 +95,9 @@ export class TextFile {
     this.#try(() => {
       this.#follow()
       if (this.#fd === undefined) return
-      const { size, mtimeMs } = fstatSync(this.#fd)
-      if (size > this.#end) {
-        // Behind a record without its end nothing would be found again. If nobody writes it now, it goes.
-        if (Date.now() - mtimeMs < tornAfter) return
+      // Behind a record without its end nothing would be found again. If nobody writes it now, it goes.
+      if (this.#hasOpenEnd()) {
+        if (Date.now() - fstatSync(this.#fd).mtimeMs < tornAfter) return
         ftruncateSync(this.#fd, this.#end)
       }
       if (this.#end + records.length > largestFile) return
@@ -202,6 +204,15 @@ export class TextFile {
       this.#places.push(place, this.#end)
       this.#end += length
     }
+  }
+
+  /** Whether there is a record without its end, also a moment later: others write theirs in one piece. */
+  #hasOpenEnd(): boolean {
+    for (let patience = 20; fstatSync(this.#fd!).size > this.#end && patience > 0; patience--) {
+      Atomics.wait(nothing, 0, 0, 1)
+      this.#readOn()
+    }
+    return fstatSync(this.#fd!).size > this.#end
   }
 
   /** How far from `first` on texts stand so close that they are read together. */

@@ -3,6 +3,7 @@
  * somebody first searches it; what comes later is read when nobody is waiting.
  */
 import { existsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { describe } from '../sys/error.js'
 import { Threads } from '../sys/threads.js'
 import type { State } from './state.js'
@@ -15,8 +16,9 @@ const readAtOnce = 500
 /** How long a mailbox must be left alone before texts are read that nobody asked for, in milliseconds. */
 const quiet = 20_000
 
-/** One for all mailboxes: searching leaves the other cores, or half of the only one, to the sessions. */
-const thread = new Threads<TextWork, Finds>('mailbox')
+/** Threads for all mailboxes: to read messages for the first time is slow. */
+const atOnce = Math.min(2, availableParallelism())
+const thread = new Threads<TextWork, Finds>('mailbox', atOnce)
 
 /** A text to look for. */
 export interface TextQuestion {
@@ -105,12 +107,17 @@ export class TextSearch {
       take(finds)
       for (const uid of finds.missing) unread.push(uid)
     }
-    for (let at = 0; at < unread.length; at += readAtOnce) {
-      const messages = this.#sourcesOf(unread.slice(at, at + readAtOnce))
-      const finds = await thread.run({ ...where, kind: 'read', needles, messages })
-      take(finds)
-      for (const uid of finds.missing) missing.push(uid)
+    let at = 0
+    const readOn = async () => {
+      while (at < unread.length) {
+        const messages = this.#sourcesOf(unread.slice(at, at + readAtOnce))
+        at += readAtOnce
+        const finds = await thread.run({ ...where, kind: 'read', needles, messages })
+        take(finds)
+        for (const uid of finds.missing) missing.push(uid)
+      }
     }
+    await Promise.all(Array.from({ length: atOnce }, readOn))
     return missing
   }
 
