@@ -87,6 +87,7 @@ export class Delivery {
   #state: 'open' | 'staged' | 'written' | 'ended' = 'open'
   /** Whether the file may hold something already. */
   #begun = false
+  #isSyncing = false
   /** Whether the file has left tmp/. */
   #moved = false
 
@@ -233,13 +234,18 @@ export class Delivery {
         // stage() may have tried in vain, and left more than there is.
         if (this.#begun) ftruncateSync(this.#fd, this.storedSize)
       }
+      this.#isSyncing = true
       await syncFile(this.#fd)
+      if (this.#ended) throw new MailError('the delivery was ended meanwhile')
+      this.#isSyncing = false
       closeSync(this.#fd)
       this.#state = 'written'
       if (date !== undefined) utimesSync(this.temporary, date / 1000, date / 1000)
     } catch (error) {
+      if (this.#ended && this.#isSyncing) closeQuietly(this.#fd)
+      this.#isSyncing = false
       this.#end()
-      throw refusal(this.#maildir, error)
+      throw error instanceof MailError ? error : refusal(this.#maildir, error)
     }
   }
 
@@ -319,7 +325,9 @@ export class Delivery {
 
   #end(): void {
     if (this.#state === 'ended') return
-    if (this.#state === 'open' || this.#state === 'staged') closeQuietly(this.#fd)
+    // Closed under a sync, its number would be another file's by the time that one ends.
+    const isOpen = this.#state === 'open' || this.#state === 'staged'
+    if (isOpen && !this.#isSyncing) closeQuietly(this.#fd)
     this.#state = 'ended'
     this.#waiting = []
     this.#staged = undefined
