@@ -6,12 +6,13 @@
  * is. A file that is cut, wrong or gone costs time only. Records of messages that are gone are dropped when the file
  * is written anew, which is when half of it is such.
  */
-import { fstatSync, ftruncateSync, openSync, readSync, renameSync, rmSync, statSync } from 'node:fs'
+import { fstatSync, ftruncateSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { setImmediate as yielding } from 'node:timers/promises'
 import { closeQuietly, writeAllSync } from '../sys/atomic.js'
 import { errorCode } from '../sys/error.js'
 import { Pacer, slice } from '../sys/pacer.js'
+import { CacheBlock, readAt } from './cache-block.js'
 import {
   type Entry,
   headerOf,
@@ -22,15 +23,11 @@ import {
   recordHead,
   recordOf,
   recordSize,
-  valueAt,
 } from './cache-record.js'
 import { Offsets } from './offsets.js'
 
 /** Octets gathered before they are written. */
 const bufferSize = 262_144
-/** How much is read at once where records are asked for in the order they stand, and where they are not. */
-const longRead = 262_144
-const shortRead = 8_192
 /** How much is looked through at once. */
 const blockSize = 2 << 20
 /** How old the end of a record that has no end must be to count as torn, in milliseconds. */
@@ -59,8 +56,7 @@ export class Cache {
   readonly #waiting = new Map<string, Entry>()
   #waitingSize = 0
   #timer: NodeJS.Immediate | undefined
-  #block: Buffer = Buffer.alloc(0)
-  #blockStart = 0
+  readonly #block = new CacheBlock()
 
   constructor(directory: string, validity: number) {
     this.#directory = directory
@@ -165,7 +161,7 @@ export class Cache {
   #begin(): void {
     this.#places = new Map()
     this.#live = 0
-    this.#block = Buffer.alloc(0)
+    this.#block.clear()
     const temporary = `${dirname(this.#path)}/tmp/${basename(this.#path)}.${process.pid}`
     rmSync(temporary, { force: true })
     const fd = openSync(temporary, 'ax+', 0o600)
@@ -191,34 +187,11 @@ export class Cache {
   #read(offset: number, uid: number, kind: string): Buffer | undefined {
     if (this.#fd === undefined) return undefined
     try {
-      if (!this.#isWithin(offset)) {
-        const isNext =
-          offset >= this.#blockStart && offset < this.#blockStart + this.#block.length + shortRead
-        this.#block = readAt(this.#fd, offset, isNext ? longRead : shortRead)
-        this.#blockStart = offset
-      }
-      if (this.#isWithin(offset)) return valueAt(this.#block, offset - this.#blockStart, uid, kind)
-      const record = this.#readLarge(offset)
-      return record && valueAt(record, 0, uid, kind)
+      return this.#block.value(this.#fd, offset, uid, kind)
     } catch (error) {
       this.#fail(error)
       return undefined
     }
-  }
-
-  /** Whether the block read last has all of the record. */
-  #isWithin(offset: number): boolean {
-    const at = offset - this.#blockStart
-    if (at < 0 || at + recordHead > this.#block.length) return false
-    return at + recordSize(this.#block, at) <= this.#block.length
-  }
-
-  #readLarge(offset: number): Buffer | undefined {
-    if (this.#block.length < recordHead) return undefined
-    const size = recordSize(this.#block, 0)
-    if (size > largestRecord) return undefined
-    const record = readAt(this.#fd!, offset, size)
-    return record.length === size ? record : undefined
   }
 
   /** Writes what waits. */
@@ -318,17 +291,6 @@ export class Cache {
     this.#isScanned = false
     this.#end = 0
     this.#live = 0
-    this.#block = Buffer.alloc(0)
+    this.#block.clear()
   }
-}
-
-function readAt(fd: number, offset: number, length: number): Buffer {
-  const octets = Buffer.allocUnsafe(length)
-  let filled = 0
-  while (filled < length) {
-    const count = readSync(fd, octets, filled, length - filled, offset + filled)
-    if (count === 0) break
-    filled += count
-  }
-  return octets.subarray(0, filled)
 }
