@@ -123,7 +123,7 @@ async function numbersOf(
 /**
  * Sorts positions by their values; equal ones stay in order.
  *
- * @param values whole numbers, by position
+ * @param values whole numbers, less than 2^53 apart, by position
  * @param reverse the largest first
  */
 export async function ordered(
