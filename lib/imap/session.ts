@@ -2,7 +2,7 @@
 import { TLSSocket } from 'node:tls'
 import type { Log } from '../sys/log.js'
 import { isLoopback } from '../sys/sockets.js'
-import type { Connection } from '../wire/line.js'
+import { type Connection, strangerTime } from '../wire/line.js'
 import type { TlsMode } from '../wire/listener.js'
 import type { Identity } from '../wire/tls.js'
 import type { ImapAccount, ImapBackend, ImapMailbox, Metadata } from './backend.js'
@@ -32,6 +32,8 @@ export interface ImapOptions {
   /** Autologout: longest silence of who is logged in (at least 30 minutes, RFC 3501 §5.4), and of who is not, in ms. */
   readonly idleTimeout?: number
   readonly loginTimeout?: number
+  /** How long a session may last in all until somebody is logged in, in milliseconds. */
+  readonly strangerTime?: number
   /** How often a client that waits for a long command is told how far it has come, in milliseconds. */
   readonly progressEvery?: number
   /** How often a client in IDLE is told that the server is there, in milliseconds. */
@@ -78,6 +80,7 @@ export class Session {
     this.options = options
     this.log = log
     this.reader = new CommandReader(connection, limitsBeforeLogin, options.loginTimeout ?? 3 * minute)
+    connection.limitTo(options.strangerTime ?? strangerTime)
   }
 
   get encrypted(): boolean {
@@ -139,6 +142,7 @@ export class Session {
     this.state = 'authenticated'
     this.reader.limits = limits
     this.reader.timeout = this.options.idleTimeout ?? 30 * minute
+    this.connection.limitTo(undefined)
   }
 
   /** The account of who is logged in: in the states where the table calls a command that asks, there is one. */

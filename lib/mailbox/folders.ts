@@ -1,5 +1,5 @@
 /** The folders of a Maildir on disk: listing, making, renaming, removing. Names are those of maildir/layout.ts. */
-import { readdirSync, renameSync, statSync } from 'node:fs'
+import { lstatSync, readdirSync, realpathSync, renameSync, statSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { directoryOf, folderOf, type Layout, parentsOf, separator } from '../maildir/layout.js'
 import { makeMaildir } from '../maildir/maildir.js'
@@ -42,6 +42,7 @@ export class Folders {
     for (const entry of readdirSync(this.root, { withFileTypes: true })) {
       const name = folderOf(entry.name)
       if (name === undefined || entry.isFile() || found.has(name)) continue
+      if (entry.isSymbolicLink() && !this.#staysInside(entry.name)) continue
       if (statSync(`${this.root}/${entry.name}/cur`, { throwIfNoEntry: false })?.isDirectory())
         found.set(name, entry.name)
     }
@@ -51,9 +52,16 @@ export class Folders {
   /** The directory of a mailbox that is there; undefined when it is not. */
   find(name: string): string | undefined {
     const usual = `${this.root}/${directoryOf(name, this.layout)}`.replace(/\/$/, '')
-    if (statSync(`${usual}/cur`, { throwIfNoEntry: false })?.isDirectory()) return usual
+    if (statSync(`${usual}/cur`, { throwIfNoEntry: false })?.isDirectory())
+      return this.#staysInside(usual.slice(this.root.length + 1)) ? usual : undefined
     const entry = this.list().get(name)
     return entry === undefined ? undefined : entry === '' ? this.root : `${this.root}/${entry}`
+  }
+
+  /** Whether a folder is none that leads out of the Maildir by a symbolic link. */
+  #staysInside(entry: string): boolean {
+    if (entry === '' || !lstatSync(`${this.root}/${entry}`).isSymbolicLink()) return true
+    return realpathSync(`${this.root}/${entry}`).startsWith(`${realpathSync(this.root)}/`)
   }
 
   /** Makes a mailbox, and those above it. @throws MailboxError, BadName */

@@ -1,5 +1,5 @@
 /** The octets of a message, its sizes and its date, whatever its file is called by now. */
-import { closeSync, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, statSync } from 'node:fs'
 import { pathOf, sizeIn, storedSizeIn } from '../maildir/name.js'
 import { wireSize } from '../message/wire.js'
 import { isMissing } from '../sys/error.js'
@@ -40,7 +40,7 @@ function readInto(
   take: (size: number) => Buffer,
 ): Buffer | undefined {
   return withFile(state, uid, (path, row) => {
-    const fd = openSync(path, 'r')
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
     try {
       const { size, mtimeMs } = fstatSync(fd)
       noteStat(state, row, size, mtimeMs)

@@ -113,9 +113,13 @@ async function readNames(path: string): Promise<string[]> {
   return names
 }
 
-/** Links are followed; where the file system does not say what an entry is, reading it will. */
+/**
+ * Symbolic links are no messages: one could lead out of the Maildir, to any file that this process may read. Where the
+ * file system does not say what an entry is, opening it will.
+ */
 function mayBeFile(entry: Dirent): boolean {
-  if (entry.isFile() || entry.isSymbolicLink()) return true
+  if (entry.isFile()) return true
+  if (entry.isSymbolicLink()) return false
   // A pipe or a device would hold up whoever opens it.
   const isOther = entry.isDirectory() || entry.isFIFO() || entry.isSocket()
   return !isOther && !entry.isBlockDevice() && !entry.isCharacterDevice()

@@ -1,5 +1,5 @@
 /** Searching texts, as it is done on a thread: what the main thread asks, and how it is answered. */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { pathOf } from '../maildir/name.js'
 import { bodyTexts, headerText } from '../message/searchable.js'
 import { scanMessage } from '../message/structure.js'
@@ -101,7 +101,7 @@ let room = Buffer.alloc(0)
 function readFile(path: string | Buffer): Buffer | undefined {
   let fd: number
   try {
-    fd = openSync(path, 'r')
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   } catch (error) {
     if (isMissing(error)) return undefined
     throw error

@@ -1,7 +1,7 @@
 /** What a ManageSieve session is, and the boundary behind which scripts are kept: this folder never opens a file. */
 import type { Log } from '../sys/log.js'
 import { isLoopback } from '../sys/sockets.js'
-import type { Connection } from '../wire/line.js'
+import { type Connection, strangerTime } from '../wire/line.js'
 import type { TlsMode } from '../wire/listener.js'
 import type { Verifier } from '../wire/sasl.js'
 import { type Identity, tlsName } from '../wire/tls.js'
@@ -65,6 +65,7 @@ export class ManageSieveSession<User> {
     this.connection = connection
     this.options = options
     this.log = log
+    connection.limitTo(strangerTime)
   }
 
   /** Whether nobody on the way can listen: TLS, loopback, a Unix socket. */
@@ -102,12 +103,14 @@ export class ManageSieveSession<User> {
     this.owner = owner
     this.#scripts = scripts
     this.state = 'authenticated'
+    this.connection.limitTo(undefined)
   }
 
   logout(): void {
     this.owner = undefined
     this.#scripts = undefined
     this.state = 'anonymous'
+    this.connection.limitTo(strangerTime)
   }
 
   ok(text = '', code?: string): void {

@@ -1,6 +1,6 @@
 /** The commands of the AUTHORIZATION state: who is there, and over which line. */
 import { timingSafeEqual } from 'node:crypto'
-import { describe, exits, MailError } from '../sys/error.js'
+import { describe, errorCode, exits, MailError } from '../sys/error.js'
 import {
   type Attempt,
   authenticate,
@@ -110,11 +110,14 @@ async function logIn<User>(session: Pop3Session<User>, prove: () => Promise<User
   try {
     session.maildrop = await session.options.open(user)
   } catch (error) {
-    if (!(error instanceof MailError)) throw error
+    const isSystems = errorCode(error) !== undefined
+    if (!(error instanceof MailError) && !isSystems) throw error
     session.log.warning('maildrop-not-opened', { user: session.options.name(user), reason: describe(error) })
-    return session.refuse(error.message, error instanceof MaildropRefused ? error.code : 'SYS/TEMP')
+    const said = error instanceof MailError ? error.message : 'the mail cannot be opened now'
+    return session.refuse(said, error instanceof MaildropRefused ? error.code : 'SYS/TEMP')
   }
   session.state = 'transaction'
+  session.connection.limitTo(undefined)
   session.log.info('login', { user: session.options.name(user), messages: session.maildrop.count })
   session.ok(`${session.maildrop.count} messages`)
 }

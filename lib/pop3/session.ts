@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Log } from '../sys/log.js'
 import { isLoopback } from '../sys/sockets.js'
-import type { Connection } from '../wire/line.js'
+import { type Connection, strangerTime } from '../wire/line.js'
 import type { TlsMode } from '../wire/listener.js'
 import type { Attempt, Verifier } from '../wire/sasl.js'
 import { type Identity, tlsName } from '../wire/tls.js'
@@ -74,6 +74,7 @@ export class Pop3Session<User> {
     this.connection = connection
     this.options = options
     this.log = log
+    connection.limitTo(strangerTime)
     this.banner = this.verifier.apop && `<${randomBytes(12).toString('hex')}@${options.hostname}>`
   }
 

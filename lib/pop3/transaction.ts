@@ -1,5 +1,5 @@
 /** The commands of the TRANSACTION state: reading, marking, and at QUIT the removal of what was marked. */
-import { describe, MailError } from '../sys/error.js'
+import { describe, errorCode, MailError } from '../sys/error.js'
 import { DotEncoder } from '../wire/dot.js'
 import type { Maildrop, Pop3Session } from './session.js'
 
@@ -143,6 +143,7 @@ export async function update<User>(session: Pop3Session<User>): Promise<void> {
     session.ok(`${marked.length} messages removed, goodbye`)
   } catch (error) {
     session.log.error('remove-failed', { messages: marked.length, reason: describe(error) })
-    session.refuse('some messages could not be removed', error instanceof MailError ? 'SYS/TEMP' : 'SYS/PERM')
+    const isPassing = error instanceof MailError || errorCode(error) !== undefined
+    session.refuse('some messages could not be removed', isPassing ? 'SYS/TEMP' : 'SYS/PERM')
   }
 }

@@ -27,7 +27,7 @@ export const auth = command<Argument>({
     if (name === '' || more.length > 0) throw new SmtpError(501, '5.5.4', 'Syntax: AUTH mechanism')
     const mechanism = name.toUpperCase()
     if (!authMechanisms(session).includes(mechanism))
-      throw new SmtpError(504, '5.5.4', `${mechanism} is not offered here`)
+      throw new SmtpError(504, '5.5.4', 'This mechanism is not offered here')
     return { mechanism, initial: initial === undefined ? undefined : orRefuse(decodeInitial(initial)) }
   },
   async proceed(session, { mechanism, initial }) {

@@ -135,12 +135,22 @@ function hello(session: AnySession): string {
   return session.options.protocol === 'lmtp' ? 'LHLO' : 'EHLO'
 }
 
+/**
+ * What follows the verb of a login may be a password; and so may a line without a verb that we know, of a client that
+ * goes on with a login that was refused.
+ */
+function loggable(line: string): string {
+  const [verb = ''] = /^[a-z]+/i.exec(line) ?? []
+  if (/^auth$/i.test(verb)) return 'AUTH'
+  const isKnown = Object.values(verbs).some(table => Object.hasOwn(table, verb.toUpperCase()))
+  return isKnown ? line.slice(0, 200) : 'unknown'
+}
+
 /** Answers with the error; what is no answer to anybody ends the session. */
 function refuse(session: AnySession, error: unknown, line: string | undefined): void {
   const { connection, log } = session
   if (error instanceof PeerTimeout || error instanceof PeerGone) throw error
-  // What follows the verb of a login may be a password.
-  const command = line !== undefined && /^auth\b/i.test(line) ? 'AUTH' : line?.slice(0, 200)
+  const command = line === undefined ? undefined : loggable(line)
   const reply = replyOf(error)
   const { code, status } = reply
   if (isUnforeseen(error)) log.error('command-failed', { command, reason: stackOf(error) })

@@ -220,11 +220,23 @@ function touchLock(path: string): void {
   }
 }
 
+/** Locks that could not be let go, and would keep all other processes out as long as this one lives. */
+const stuck = new Map<string, NodeJS.Timeout>()
+/** How often that is tried again, in milliseconds. */
+const retryEvery = 1_000
+
 function release(path: string): void {
   try {
     unlinkSync(path)
+    stuck.delete(path)
   } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw error
+    if (errorCode(error) === 'ENOENT') return
+    const again = () => {
+      // Who holds it by now lets it go.
+      if (stuck.get(path) === timer && !queues.has(path)) release(path)
+    }
+    const timer = setTimeout(again, retryEvery).unref()
+    stuck.set(path, timer)
   }
 }
 

@@ -25,6 +25,8 @@ export class PeerGone extends Error {
 const empty = Buffer.alloc(0)
 /** How much may wait unread, or unsent, before the other side is made to wait, in octets. */
 const highWater = 64 * 1024
+/** How long a session may last in all while nobody is logged in, in milliseconds. */
+export const strangerTime = 600_000
 const CR = 13
 const LF = 10
 
@@ -45,6 +47,8 @@ export class Connection {
   #scanned = 0
   #output: (string | Uint8Array)[] = []
   #outputSize = 0
+  /** When reading ends, however much the peer says, in milliseconds of the monotonic clock. */
+  #deadline = Number.POSITIVE_INFINITY
   /** What wakes who waits for octets, and who waits until octets are sent; both may wait at once. */
   #wakeReader: (() => void) | undefined
   #wakeWriter: (() => void) | undefined
@@ -72,6 +76,14 @@ export class Connection {
   /** The socket as it is now: plain, or TLS after {@link replaceSocket}. */
   get socket(): Socket {
     return this.#socket
+  }
+
+  /**
+   * Gives the peer so long, in milliseconds, for all that it has to say: until it has proved who it is, say, so that
+   * one octet now and then does not hold the connection for ever. Undefined takes the bound away.
+   */
+  limitTo(time: number | undefined): void {
+    this.#deadline = time === undefined ? Number.POSITIVE_INFINITY : performance.now() + time
   }
 
   /** Octets that have arrived and were not read yet. */
@@ -272,7 +284,10 @@ export class Connection {
     const had = this.#buffer.length
     while (this.#buffer.length === had) {
       if (this.#ended) return false
-      if (await this.#wait(timeout)) throw new PeerTimeout('the peer was silent for too long')
+      const left = Math.max(0, this.#deadline - performance.now())
+      if (left === 0) throw new PeerTimeout('the peer took too long')
+      if ((await this.#wait(Math.min(timeout, left))) && timeout <= left)
+        throw new PeerTimeout('the peer was silent for too long')
     }
     return true
   }

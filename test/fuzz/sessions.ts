@@ -48,18 +48,28 @@ function session(name: string, door: Door, rest: Pick<Target, 'seeds' | 'words'>
   }
 }
 
-/** Says it all at once and hangs up. @returns when the server has, too */
+/** How long a server that waits for more is waited for, in milliseconds. */
+const pause = 40
+
+/** Says it all at once, and hangs up when nothing more is answered. */
 function talk(port: number, before: string, octets: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true }, () => {
+    const socket = connect({ port, host: '127.0.0.1' }, () => {
       socket.write(before)
-      socket.end(octets)
+      socket.write(octets)
+      socket.write('\r\nz LOGOUT\r\nQUIT\r\nLOGOUT\r\n')
     })
-    socket.resume()
+    let quiet = setTimeout(() => socket.end(), 1_000)
+    socket.on('data', () => {
+      clearTimeout(quiet)
+      quiet = setTimeout(() => socket.end(), pause)
+    })
     socket.setTimeout(10_000, () => reject(new Error('the session does not end')))
     socket.on('error', () => {})
-    socket.on('end', () => socket.destroy())
-    socket.on('close', () => resolve())
+    socket.on('close', () => {
+      clearTimeout(quiet)
+      resolve()
+    })
   })
 }
 
