@@ -1,12 +1,13 @@
 /** More mail programs against mail-smtpd: msmtp, s-nail and nodemailer, each by all the ways that it knows. */
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, beforeEach, test } from 'node:test'
 import { createTransport } from 'nodemailer'
 import { makePlace, type Place } from '../support/place.js'
 import { has, Program } from '../support/program.js'
+import { removeTree } from '../support/world.js'
 
 let place: Place
 let smtpd: Program
@@ -34,7 +35,7 @@ after(async () => {
 })
 
 beforeEach(() => {
-  for (const user of ['alice', 'bob']) rmSync(place.maildir(user), { recursive: true, force: true })
+  for (const user of ['alice', 'bob']) removeTree(place.maildir(user))
 })
 
 /** The text of a user's only message. */
@@ -78,7 +79,7 @@ for (const mechanism of ['plain', 'login', 'cram-md5'])
       const text = received('bob')
       assert.match(text, /with ESMTPSA id /)
       assert.ok(text.endsWith('\nSubject: Grüße\n\n.\n..\nünï\n'))
-      rmSync(place.maildir('bob'), { recursive: true })
+      removeTree(place.maildir('bob'))
     }
   })
 

@@ -2,12 +2,13 @@
 import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { createHash, createHmac, pbkdf2Sync } from 'node:crypto'
-import { appendFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, beforeEach, test } from 'node:test'
 import { promisify } from 'node:util'
 import { makePlace, type Place } from '../support/place.js'
 import { has, Program } from '../support/program.js'
+import { removeTree } from '../support/world.js'
 
 const execute = promisify(execFile)
 const options = { env: { ...process.env, LANG: 'C.UTF-8' }, maxBuffer: 1 << 26, timeout: 60_000 }
@@ -49,7 +50,7 @@ after(async () => {
 })
 
 beforeEach(() => {
-  for (const user of ['alice', 'bob']) rmSync(place.maildir(user), { recursive: true, force: true })
+  for (const user of ['alice', 'bob']) removeTree(place.maildir(user))
 })
 
 /** The keys of a password as `doveadm pw -s SCRAM-SHA-256` writes them. */
@@ -163,7 +164,7 @@ test('curl sends over smtps and over STARTTLS, octet for octet', { skip: !has('c
   const envelope = ['--mail-from', 'alice@ilnmors.internal', '--mail-rcpt', 'bob@ilnmors.internal']
   await execute('curl', [...common, ...envelope, `smtps://localhost:${tls}/client.example`], options)
   assert.ok(received('bob').endsWith(body.slice(body.indexOf('\r\n\r\n')).replaceAll('\r\n', '\n')))
-  rmSync(place.maildir('bob'), { recursive: true })
+  removeTree(place.maildir('bob'))
   await execute(
     'curl',
     [...common, '--ssl-reqd', ...envelope, `smtp://localhost:${submission}/client.example`],

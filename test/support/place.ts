@@ -1,7 +1,8 @@
 /** A configuration on disk, with its users, certificate and homes, for servers under test. */
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { removeTree } from './world.js'
 
 /** The users of every such place, and their passwords. */
 export const passwords = { alice: 'wonderland', bob: 'two words' } as const
@@ -52,6 +53,6 @@ ${listeners}
     config,
     ca: join(directory, 'ca.crt'),
     maildir: user => join(directory, 'home', user, 'Maildir'),
-    remove: () => rmSync(directory, { recursive: true, force: true }),
+    remove: () => removeTree(directory),
   }
 }

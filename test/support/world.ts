@@ -4,13 +4,24 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { errorCode } from '../../lib/sys/error.js'
 
 /** Makes an empty directory that is removed when the test ends. */
 export function temporaryDirectory(t: Pick<TestContext, 'after'>): string {
   const path = mkdtempSync(join(tmpdir(), 'postern-'))
-  // A program that is just ending may still write there.
-  t.after(() => rmSync(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }))
+  t.after(() => removeTree(path))
   return path
+}
+
+/** Removes a directory with all that is in it, also while a program that is just ending still writes there. */
+export function removeTree(path: string): void {
+  for (let patience = 100; ; patience--)
+    try {
+      return rmSync(path, { recursive: true, force: true })
+    } catch (error) {
+      if (patience === 0 || errorCode(error) !== 'ENOTEMPTY') throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50)
+    }
 }
 
 /** Polls until a condition holds. @throws Error after `patience` milliseconds, which only a broken test reaches */
