@@ -62,6 +62,12 @@ class Client {
     })
     inflate.on('error', () => {})
     this.socket.pipe(inflate)
+    // What has come is read when the inflater has ended too, and not before.
+    this.socket.removeAllListeners('close')
+    this.socket.on('close', () => inflate.end())
+    inflate.on('close', () => {
+      this.closed = true
+    })
   }
 
   /** Logs in and turns compression on. */
