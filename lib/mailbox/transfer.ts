@@ -189,18 +189,27 @@ export async function copy(source: State, uids: ArrayLike<number>, target: State
 
 /** Where all files are where they were: a link straight into the target's cur/. */
 async function copyLinked(leaving: readonly Leaving[], target: State): Promise<Transfer> {
+  return putAll(leaving, target, ({ from }, to) => linkSync(from, to))
+}
+
+/** Gives each message its name in the target's cur/, and its UID there. */
+async function putAll<Each extends Omit<Staged, 'temporary'>>(
+  messages: readonly Each[],
+  target: State,
+  put: (message: Each, path: ReturnType<typeof pathOf>) => void,
+): Promise<Transfer> {
   const targets = await arrive(
     target,
-    leaving.map(each => ({
+    messages.map(each => ({
       ...sizesOf(each),
       place: async set => {
         const name = withMask(each.unique, set.mask)
-        linkSync(each.from, pathOf(target.curDirectory.path, name))
+        put(each, pathOf(target.curDirectory.path, name))
         return name
       },
     })),
   )
-  return { validity: target.list.validity, sources: leaving.map(({ uid }) => uid), targets }
+  return { validity: target.list.validity, sources: messages.map(({ uid }) => uid), targets }
 }
 
 function sizesOf({ flags, storedSize, size, date }: Omit<Staged, 'temporary'>) {
@@ -216,18 +225,7 @@ function sizesOf({ flags, storedSize, size, date }: Omit<Staged, 'temporary'>) {
 async function copyStaged(source: State, uids: ArrayLike<number>, target: State): Promise<Transfer> {
   const staged = await stage(source, uids, target)
   try {
-    const targets = await arrive(
-      target,
-      staged.map(each => ({
-        ...sizesOf(each),
-        place: async set => {
-          const name = withMask(each.unique, set.mask)
-          renameSync(each.temporary, pathOf(target.curDirectory.path, name))
-          return name
-        },
-      })),
-    )
-    return { validity: target.list.validity, sources: staged.map(({ uid }) => uid), targets }
+    return await putAll(staged, target, ({ temporary }, to) => renameSync(temporary, to))
   } catch (error) {
     discard(staged)
     throw error
