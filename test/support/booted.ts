@@ -159,6 +159,24 @@ export class Machine {
     return this.exec('node', '--input-type=module', '-e', text)
   }
 
+  /** Connects to mail-imapd 50 times, one after the other, within some seconds. @returns how many were greeted */
+  async countServed(): Promise<string> {
+    return this.script(`
+    import { connect } from 'node:tls'
+    let served = 0
+    for (let i = 0; i < 50; i++) {
+      await new Promise(resolve => setTimeout(resolve, 60))
+      await new Promise(resolve => {
+        const socket = connect({ host: '127.0.0.1', port: 993, rejectUnauthorized: false })
+        socket.on('data', data => { if (/^\\* OK/.test(String(data))) served++; socket.destroy() })
+        socket.on('error', () => {})
+        socket.on('close', resolve)
+      })
+    }
+    console.log(served)
+  `)
+  }
+
   /** Turns it off; nothing of it stays. */
   async stop(): Promise<void> {
     const gone = () => this.#outer.exitCode !== null || this.#outer.signalCode !== null
