@@ -1,10 +1,12 @@
 /**
  * IMAP on a generated mailbox: mail-imapd and Debian's Dovecot by turns, each on its own copy. Prints wall time, CPU
  * time of the server and the ratio; asserts nothing.
- * `node dist/tree/test/bench/imap.bench.js [COUNT]` after `npm run build && npm run build:tree`, as root.
+ * `node dist/tree/test/bench/imap.bench.js [COUNT [LINES [ROUNDS [DIRECTORY]]]]` after `npm run build && npm run build:tree`,
+ * as root. LINES are parts of their names with `|` between them, or empty for all; in DIRECTORY, which must be on the file
+ * system of the place for temporary files, the messages are kept and linked from the next time.
  */
 import { spawnSync } from 'node:child_process'
-import { cpSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Dovecot, mailUser, noDovecot } from '../support/dovecot.js'
 import { fillMaildir } from '../support/generator.js'
@@ -40,12 +42,23 @@ interface Side {
   restart(): Promise<void>
 }
 
-const place = makePlace('[[imapd.listen]]\naddress = "127.0.0.1:0"\ntls = "off"')
+const place = makePlace(
+  '[imapd]\nmax_connections = 10000\nmax_connections_per_address = 10000\n[[imapd.listen]]\naddress = "127.0.0.1:0"\ntls = "off"',
+)
 writeFileSync(join(place.directory, 'users'), 'm:{PLAIN}pw\n')
-const octets = fillMaildir(place.maildir('m'), count)
+const kept = join(process.argv[5] ?? place.directory, `messages-${count}`)
+if (!existsSync(kept)) {
+  rmSync(`${kept}.part`, { recursive: true, force: true })
+  fillMaildir(`${kept}.part`, count, { owner: mailUser })
+  renameSync(`${kept}.part`, kept)
+}
 const peer = join(place.directory, 'peer')
-cpSync(join(place.directory, 'home'), peer, { recursive: true, preserveTimestamps: true })
-spawnSync('chown', ['-R', `${mailUser}:${mailUser}`, place.directory])
+// Links, since servers never write into a message: two copies of so many would not stay in memory.
+for (const maildir of [place.maildir('m'), join(peer, 'm', 'Maildir')]) {
+  mkdirSync(maildir, { recursive: true })
+  spawnSync('cp', ['-al', ...['cur', 'new', 'tmp'].map(part => join(kept, part)), maildir])
+}
+spawnSync('chown', ['-R', '--from=0', `${mailUser}:${mailUser}`, place.directory])
 const dovecot = await Dovecot.start({ homes: { m: join(peer, 'm') } })
 let imapd = await Program.start('mail-imapd', place.config, { owner: mailUser })
 
@@ -237,35 +250,57 @@ async function disturbance(): Promise<number[]> {
   return times.sort((a, b) => a - b)
 }
 
-process.stdout.write(`${count} messages, ${(octets / 1e6).toFixed(0)} MB; medians of the rounds\n`)
-const only = process.argv[3]
+/** KiB of memory that each of so many connections costs that wait for news. */
+async function weightOfIdle(connections: number): Promise<number> {
+  await ours.restart()
+  const first = await LoadClient.login(ours.port, 'm')
+  await first.run('SELECT INBOX')
+  const before = pssKiB(ours.pid)
+  const clients: LoadClient[] = []
+  while (clients.length < connections) {
+    const more = await Promise.all(Array.from({ length: 50 }, () => LoadClient.login(ours.port, 'm')))
+    for (const client of more) {
+      await client.run('SELECT INBOX')
+      await client.beginIdle()
+    }
+    clients.push(...more)
+  }
+  // What was needed to get there is given back a little later.
+  await new Promise(resolve => setTimeout(resolve, 2_000))
+  const weight = (pssKiB(ours.pid) - before) / connections
+  for (const client of [first, ...clients]) client.close()
+  return weight
+}
+
+const only = process.argv[3]?.split('|') ?? []
+const isWanted = (what: string) => only.every(part => part === '') || only.some(part => what.includes(part))
+
+process.stdout.write(`${count} messages; medians of the rounds\n`)
 for (const line of lines) {
-  if (only && !line.what.includes(only)) continue
+  if (!isWanted(line.what)) continue
   const figures: [Figure[], Figure[]] = [[], []]
   for (let round = 0; round < (line.rounds ?? Number(process.argv[4] ?? 3)); round++)
     for (const [i, side] of sides.entries()) figures[i]?.push(await once(side, line))
   report(line.what, ...figures, 'dovecot')
 }
-if (!only || 'NOOP beside'.includes(only)) {
+if (isWanted('NOOP beside')) {
   const times = await disturbance()
   const percentile = times[Math.floor(times.length * 0.99)] ?? 0
   process.stdout.write(
     `NOOP beside a cold SELECT and FETCH, 99th percentile: ${percentile.toFixed(1)} ms, longest ${(times.at(-1) ?? 0).toFixed(1)} ms\n`,
   )
 }
-if (!only) {
+if (isWanted('IDLE')) {
   const [here, there] = [await latency(ours), await latency(theirs)]
   process.stdout.write(
     `IDLE, new/ to EXISTS, median: postern ${here.toFixed(1)} ms, dovecot ${there.toFixed(1)} ms, ratio ${(here / there).toFixed(3)}\n`,
   )
-  const before = pssKiB(ours.pid)
-  const idle = await Promise.all(Array.from({ length: 500 }, () => LoadClient.login(ours.port, 'm')))
-  for (const client of idle) await client.run('SELECT INBOX')
-  process.stdout.write(
-    `500 connections: ${((pssKiB(ours.pid) - before) / idle.length).toFixed(1)} KiB each\n`,
-  )
-  for (const client of idle) client.close()
 }
+for (const connections of [1_000, 5_000])
+  if (isWanted(`${connections} connections`))
+    process.stdout.write(
+      `${connections} connections in IDLE: ${(await weightOfIdle(connections)).toFixed(1)} KiB each\n`,
+    )
 await imapd.stop()
 await dovecot.stop()
 place.remove()

@@ -38,11 +38,17 @@ export class LoadClient {
     await this.#until(`${tag} OK`)
   }
 
-  /** Waits in IDLE until a line holds a word, after `begin` has made it come. @returns milliseconds */
-  async idle(word: string, begin: () => void): Promise<number> {
+  /** Goes into IDLE. @returns its tag */
+  async beginIdle(): Promise<string> {
     const tag = `t${++this.#tag}`
     this.#socket.write(`${tag} IDLE\r\n`)
     await this.#until('+ ')
+    return tag
+  }
+
+  /** Waits in IDLE until a line holds a word, after `begin` has made it come. @returns milliseconds */
+  async idle(word: string, begin: () => void): Promise<number> {
+    const tag = await this.beginIdle()
     const told = this.#until(word, true)
     const start = performance.now()
     begin()
