@@ -1,12 +1,15 @@
 /**
- * npm run fuzz [-- --seconds N] [--only NAME,NAME] [--seed N] [--keep]: every target for ten minutes unless told. Fails
- * when an input makes one throw what it should not, takes longer than 100 ms, or takes more and more memory; such
- * inputs are put under fixtures/fuzz/, where a test finds them.
+ * npm run fuzz [-- --seconds N] [--only NAME,NAME] [--seed N] [--keep] [--home DIR [--slice N]]: every target for ten
+ * minutes of CPU time unless told. Fails when an input makes one throw what it should not, takes longer than 100 ms, or
+ * takes more and more memory; such inputs are put under fixtures/fuzz/, where a test finds them.
+ *
+ * With --home the targets take turns of --slice seconds (60), and what each has reached stands in DIR: stopped at any
+ * moment, it goes on from there the next time.
  */
 import { parseArgs } from 'node:util'
-import { Worker } from 'node:worker_threads'
+import { Home } from './home.js'
+import { run } from './run.js'
 import { targets } from './targets.js'
-import type { Report, Task } from './worker.js'
 
 const { values } = parseArgs({
   options: {
@@ -14,67 +17,45 @@ const { values } = parseArgs({
     only: { type: 'string' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     keep: { type: 'boolean', default: false },
+    home: { type: 'string' },
+    slice: { type: 'string', default: '60' },
   },
 })
 
-/** How long one input may hang before it counts as endless, in milliseconds. */
-const endless = 15_000
-
-/** Runs a target in a thread of bounded memory. */
-function run(name: string): Promise<Report> {
-  const shared = new SharedArrayBuffer(8 + 65_536)
-  const task: Task = {
-    name,
-    seconds: Number(values.seconds),
-    seed: Number(values.seed),
-    keep: values.keep,
-    shared,
-  }
-  const worker = new Worker(new URL('./worker.js', import.meta.url), {
-    workerData: task,
-    resourceLimits: { maxOldGenerationSizeMb: 512 },
-  })
-  const counters = new Int32Array(shared, 0, 2)
-  const failed = (what: string): Report => ({
-    runs: counters[0] as number,
-    blocks: 0,
-    corpus: 0,
-    slowest: 0,
-    failures: [{ what, input: Buffer.from(Buffer.from(shared, 8, counters[1])) }],
-  })
-  return new Promise(resolve => {
-    let [last, since] = [-1, Date.now()]
-    const watch = setInterval(() => {
-      if (counters[0] !== last) [last, since] = [counters[0] as number, Date.now()]
-      else if (Date.now() - since > endless && last > 0) finish(failed('does not come to an end'))
-    }, 500)
-    const finish = (report: Report) => {
-      clearInterval(watch)
-      void worker.terminate()
-      resolve(report)
-    }
-    worker.on('message', finish)
-    worker.on('error', error =>
-      finish(failed(error instanceof Error ? (error.stack ?? error.message) : String(error))),
-    )
-  })
-}
-
-const chosen = targets.filter(
-  ({ name }) => values.only === undefined || values.only.split(',').includes(name),
-)
+const chosen = targets
+  .map(({ name }) => name)
+  .filter(name => values.only === undefined || values.only.split(',').includes(name))
 if (chosen.length === 0)
   throw new Error(`no such target; there are ${targets.map(({ name }) => name).join(', ')}`)
+const seconds = Number(values.seconds)
+const home = values.home === undefined ? undefined : new Home(values.home)
+const slice = home ? Math.min(seconds, Number(values.slice)) : seconds
 let failures = 0
-for (const { name } of chosen) {
-  const report = await run(name)
+
+/** One turn of one target. */
+async function turn(name: string, seed: number): Promise<void> {
+  const grown = home?.grown(name) ?? []
+  const report = await run({ name, seconds: slice, seed, keep: values.keep, grown })
+  home?.add(name, slice, report)
+  const done = home ? `${home.seconds(name)} s, ${report.fresh} new blocks, ` : ''
   const figures = `${report.runs} inputs, ${report.blocks} blocks reached, slowest ${report.slowest.toFixed(0)} ms`
-  process.stdout.write(`${name}: ${figures}, ${report.failures.length} failures\n`)
+  process.stdout.write(`${name}: ${done}${figures}, ${report.failures.length} failures\n`)
   for (const { what, input } of report.failures)
     process.stdout.write(
       `  ${JSON.stringify(Buffer.from(input).toString('latin1').slice(0, 200))} (${input.length} octets)\n  ${what.slice(0, 500)}\n`,
     )
   failures += report.failures.length
 }
+
+let seed = Number(values.seed)
+if (home)
+  for (;;) {
+    const [next] = chosen
+      .filter(name => home.seconds(name) < seconds)
+      .sort((a, b) => home.seconds(a) - home.seconds(b))
+    if (next === undefined) break
+    await turn(next, seed++)
+  }
+else for (const name of chosen) await turn(name, seed)
 process.stdout.write(`seed ${values.seed}\n`)
 process.exitCode = failures > 0 ? 1 : 0
