@@ -150,8 +150,7 @@ class Server {
   }
 
   async loop(): Promise<void> {
-    const { connection } = this.#session
-    while (this.#session.state !== 'logout' && !this.#closing && !connection.ended) {
+    while (this.#session.state !== 'logout' && !this.#closing) {
       const args = await this.#begin()
       if (!args) return
       this.#busy = true

@@ -90,13 +90,15 @@ export function imapBackend({
 
 /** A mailbox that messages shall go to; that it is not there is said with TRYCREATE (RFC 3501 §7.1). */
 async function openTarget(account: Account, name: string): Promise<Mailbox> {
-  try {
-    return await account.open(name)
-  } catch (error) {
-    if (error instanceof MailboxError && error.trouble === 'nonexistent')
-      throw no('TRYCREATE', error.message, { cause: error })
-    throw error
-  }
+  return answering(async () => {
+    try {
+      return await account.open(name)
+    } catch (error) {
+      if (error instanceof MailboxError && error.trouble === 'nonexistent')
+        throw no('TRYCREATE', error.message, { cause: error })
+      throw error
+    }
+  })
 }
 
 class StoredAccount implements ImapAccount {
@@ -127,7 +129,7 @@ class StoredAccount implements ImapAccount {
   }
 
   async unsubscribe(name: string): Promise<void> {
-    await this.#account.unsubscribe(name)
+    await answering(() => this.#account.unsubscribe(name))
   }
 
   create(name: string, specialUse?: string): Promise<{ mailboxId: string }> {

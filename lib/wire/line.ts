@@ -91,7 +91,7 @@ export class Connection {
     return this.#buffer.length
   }
 
-  /** Whether the peer has closed, or the connection is broken. */
+  /** Whether nothing more will arrive; what is {@link buffered} can still be read, and answered. */
   get ended(): boolean {
     return this.#ended
   }
@@ -200,6 +200,7 @@ export class Connection {
     this.flush()
     this.#ended = true
     this.#closed = true
+    this.#buffer = empty
     this.#socket.end()
     const socket = this.#socket
     setTimeout(() => socket.destroy(), 2_000).unref()
@@ -210,6 +211,7 @@ export class Connection {
   destroy(): void {
     this.#ended = true
     this.#closed = true
+    this.#buffer = empty
     this.#socket.destroy()
     this.#wakeBoth()
   }

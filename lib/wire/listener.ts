@@ -39,7 +39,10 @@ export class Listener {
 
   constructor(options: ListenerOptions) {
     this.#options = options
-    this.#server = createServer({ noDelay: true }, socket => this.#accept(socket))
+    // Who has said all and closes its half (`nc -N`, a script's pipe) still gets its answers: the session ends when the
+    // last of what came is answered, and the connection with it.
+    const how = { noDelay: true, allowHalfOpen: true }
+    this.#server = createServer(how, socket => this.#accept(socket))
   }
 
   /** Opens the address. @throws MailError (69), see {@link listen} */

@@ -83,7 +83,7 @@ export function startTls(
     }
     socket.once('secure', () => {
       clearTimeout(timer)
-      socket.off('close', closed)
+      for (const event of ['end', 'close']) socket.off(event, closed)
       resolve()
     })
     let reason: Error | undefined
@@ -94,7 +94,7 @@ export function startTls(
       fail(new PeerGone('the TLS handshake failed', { cause: error })),
     )
     const closed = () => fail(new PeerGone('the TLS handshake failed', { cause: reason }))
-    socket.once('close', closed)
+    for (const event of ['end', 'close']) socket.once(event, closed)
   })
 }
 

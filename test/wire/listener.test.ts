@@ -69,6 +69,43 @@ test('a listener serves many at once, and tells when the last is gone', async t 
   await until(() => idle === 1)
 })
 
+for (const tls of ['off', 'implicit'] as const)
+  test(`who says all and closes its half still gets every answer, and then the end; TLS ${tls}`, async t => {
+    const heard: string[] = []
+    const serve = async (connection: Connection) => {
+      for (;;) {
+        const line = await connection.readLine(100, 5_000)
+        if (!line) return
+        heard.push(line.toString())
+        await until(() => connection.ended)
+        connection.write(`${line}\r\n`)
+      }
+    }
+    const [listener] = await open(t, { tls, identity: identity(), serve })
+    const { port } = listener
+    const socket =
+      tls === 'off' ? connect(port, '127.0.0.1') : connectTls({ port, host: 'localhost', ca: pem('ca') })
+    let got = ''
+    socket.on('data', chunk => {
+      got += chunk
+    })
+    socket.end('one\r\ntwo\r\nthree\r\nunfinished')
+    await until(() => socket.readableEnded)
+    assert.equal(got, 'one\r\ntwo\r\nthree\r\n')
+    assert.deepEqual(heard, ['one', 'two', 'three'])
+    await until(() => listener.connections === 0)
+  })
+
+test('who closes its half in the middle of the handshake is let go at once', async t => {
+  const [listener, lines] = await open(t, { tls: 'implicit', identity: identity() })
+  const socket = connect(listener.port, '127.0.0.1')
+  // The beginning of a ClientHello that says it has 512 octets.
+  socket.end(Buffer.from('1603010200', 'hex'))
+  await until(() => lines.length === 1)
+  assert.match(lines[0] ?? '', /TLS handshake failed/)
+  await until(() => listener.connections === 0)
+})
+
 test('implicit TLS is there from the first octet; the clear gets nothing', async t => {
   const [listener, lines] = await open(t, { tls: 'implicit', identity: identity() })
   const socket = connectTls({ port: listener.port, host: 'localhost', ca: pem('ca') })
