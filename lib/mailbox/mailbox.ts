@@ -10,7 +10,16 @@ import { expunge, type FlagChange, type StoreOptions, type StoreResult, store } 
 import { Charges, totalOf, weigh } from './charges.js'
 import type { Progress } from './columns.js'
 import { emailIdOf, threadIdOf } from './identity.js'
-import { dateOf, glanceAt, learn, readMessage, savedDateOf, sizeOf, storedSizeOf } from './message.js'
+import {
+  dateOf,
+  glanceAt,
+  learn,
+  readInto,
+  readMessage,
+  savedDateOf,
+  sizeOf,
+  storedSizeOf,
+} from './message.js'
 import { move } from './move.js'
 import type { Quota } from './quota.js'
 import { search } from './search.js'
@@ -184,6 +193,11 @@ export class Mailbox {
   /** The stored octets, or the first `limit` of them; undefined when the message is gone. */
   read(uid: number, limit?: number): Buffer | undefined {
     return readMessage(this.#state, uid, limit)
+  }
+
+  /** The same, into memory of so many octets that `take` gives. */
+  readInto(uid: number, take: (storedSize: number) => Buffer): Buffer | undefined {
+    return readInto(this.#state, uid, undefined, take)
   }
 
   /** The same for a short look: the octets are good until the next call, or the next await. */

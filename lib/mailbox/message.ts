@@ -33,7 +33,8 @@ export function glanceAt(state: State, uid: number, limit?: number): Buffer | un
   })
 }
 
-function readInto(
+/** The same, into memory of so many octets, or more, that `take` gives. */
+export function readInto(
   state: State,
   uid: number,
   limit = Number.POSITIVE_INFINITY,

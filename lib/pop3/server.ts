@@ -47,6 +47,7 @@ export async function servePop3<User>(
     // The table is one for every kind of user; what a session does with its own it knows itself.
     while (!session.ended) await step(session as unknown as Session)
   } finally {
+    session.ahead?.drop()
     await session.maildrop?.release()
   }
 }

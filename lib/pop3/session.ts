@@ -6,6 +6,7 @@ import { type Connection, strangerTime } from '../wire/line.js'
 import type { TlsMode } from '../wire/listener.js'
 import type { Attempt, Verifier } from '../wire/sasl.js'
 import { type Identity, tlsName } from '../wire/tls.js'
+import type { Ahead } from './answer.js'
 
 /** RFC 1939 §3; UPDATE is what happens after QUIT and has no commands. */
 export type State = 'authorization' | 'transaction'
@@ -17,8 +18,14 @@ export interface Maildrop {
   size(index: number): number
   /** The message's unique id: 1 to 70 octets from 0x21 to 0x7E, the same for ever (RFC 1939 §7). */
   uidl(index: number): string
-  /** The stored octets, with LF or CRLF line ends; undefined when the message was removed elsewhere meanwhile. */
-  read(index: number): Promise<Buffer | undefined>
+  /**
+   * The stored octets, with LF or CRLF line ends; undefined when the message was removed elsewhere meanwhile.
+   *
+   * @param take gives memory for so many octets
+   */
+  read(index: number, take?: (storedSize: number) => Buffer): Buffer | undefined
+  /** Whether a message that was read a moment ago is still where it was. */
+  has(index: number): boolean
   /** Removes messages, as the client asked with DELE, and returns when that is on disk. @throws MailError */
   remove(indexes: readonly number[]): Promise<void>
   /** Ends the session's hold on the mail. Called once, however the session ends. */
@@ -61,6 +68,10 @@ export class Pop3Session<User> {
   /** The name that USER gave and PASS is yet to prove. */
   user: string | undefined
   maildrop: Maildrop | undefined
+  /** The message after the last one that the client has asked for, where it asked for one after the other. */
+  ahead: Ahead | undefined
+  /** Index of the last message that RETR asked for. */
+  lastRead = -1
   /** Messages marked by DELE. */
   readonly deleted = new Set<number>()
   /** Set by QUIT: the loop ends. */

@@ -1,6 +1,7 @@
 /** The commands of the TRANSACTION state: reading, marking, and at QUIT the removal of what was marked. */
 import { describe, errorCode, MailError } from '../sys/error.js'
 import { DotEncoder } from '../wire/dot.js'
+import { Ahead, makeAnswer } from './answer.js'
 import type { Maildrop, Pop3Session } from './session.js'
 
 /** How much of a message is turned into its wire form at a time, in octets. */
@@ -63,8 +64,25 @@ function listing<User>(session: Pop3Session<User>, argument: string, about: (ind
 export async function retr<User>(session: Pop3Session<User>, argument: string): Promise<void> {
   const index = messageOf(session, argument)
   if (index === undefined) return
-  const octets = await readOrRefuse(session, index)
-  if (octets) await send(session, octets, `${maildropOf(session).size(index)} octets`)
+  const maildrop = maildropOf(session)
+  const answer = session.ahead?.take(index) ?? readOrRefuse(session, index, () => makeAnswer(maildrop, index))
+  if (!answer) return
+  if (Buffer.isBuffer(answer)) return send(session, answer, `${maildrop.size(index)} octets`)
+  session.connection.lend(answer.octets, answer.giveBack)
+  lookAhead(session, index)
+  await session.connection.drain(session.timeout)
+}
+
+/** Makes the next answer while the client takes this one, if it asks for one message after the other and waits for each. */
+function lookAhead<User>(session: Pop3Session<User>, index: number): void {
+  const inOrder = index === session.lastRead + 1
+  session.lastRead = index
+  if (!inOrder || session.connection.buffered > 0) return
+  const next = index + 1
+  if (next >= maildropOf(session).count || session.deleted.has(next)) return
+  session.connection.flush()
+  session.ahead ??= new Ahead(maildropOf(session))
+  session.ahead.make(next)
 }
 
 /** RFC 1939 §7: TOP, the header, the blank line, and so many lines of the body. */
@@ -73,7 +91,7 @@ export async function top<User>(session: Pop3Session<User>, argument: string): P
   if (count === undefined) return session.refuse('TOP needs a message and a number of lines')
   const index = messageOf(session, message)
   if (index === undefined) return
-  const octets = await readOrRefuse(session, index)
+  const octets = readOrRefuse(session, index, () => maildropOf(session).read(index))
   if (octets) await send(session, octets.subarray(0, endOfTop(octets, Number(count))), 'the top follows')
 }
 
@@ -94,11 +112,15 @@ export function endOfTop(octets: Buffer, count: number): number {
   return at
 }
 
-async function readOrRefuse<User>(session: Pop3Session<User>, index: number): Promise<Buffer | undefined> {
+function readOrRefuse<User, T>(
+  session: Pop3Session<User>,
+  index: number,
+  read: () => T | undefined,
+): T | undefined {
   try {
-    const octets = await maildropOf(session).read(index)
-    if (!octets) session.refuse(`message ${index + 1} was removed by another session`)
-    return octets
+    const result = read()
+    if (result === undefined) session.refuse(`message ${index + 1} was removed by another session`)
+    return result
   } catch (error) {
     session.log.error('read-failed', { message: index + 1, reason: describe(error) })
     session.refuse('the message cannot be read now', 'SYS/TEMP')

@@ -1,5 +1,5 @@
 /** POP3 over a user's INBOX: the mail as it was when the session began, and what DELE becomes at QUIT. */
-
+import { existsSync } from 'node:fs'
 import type { User } from '../auth/users.js'
 import { Account } from '../mailbox/account.js'
 import type { Mailbox } from '../mailbox/mailbox.js'
@@ -111,8 +111,14 @@ class Inbox implements Maildrop {
     return this.#mailbox.uidl(this.#uid(index))
   }
 
-  async read(index: number): Promise<Buffer | undefined> {
-    return this.#mailbox.read(this.#uid(index))
+  read(index: number, take?: (storedSize: number) => Buffer): Buffer | undefined {
+    const uid = this.#uid(index)
+    return take ? this.#mailbox.readInto(uid, take) : this.#mailbox.read(uid)
+  }
+
+  has(index: number): boolean {
+    const path = this.#mailbox.path(this.#uid(index))
+    return path !== undefined && existsSync(path)
   }
 
   async remove(indexes: readonly number[]): Promise<void> {

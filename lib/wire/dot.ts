@@ -162,3 +162,38 @@ export class DotEncoder {
     return this.#keepCr ? settled : settled.replaceAll('\r', ' ')
   }
 }
+
+/** Fewer octets than this are moved faster one by one than by a call. */
+const shortLine = 24
+
+/**
+ * Does what {@link DotEncoder} does, leaving stray CRs as they are, to a whole text that stands in the memory where its
+ * wire form is to be: with a gap before it, which the added octets use up. Several times as fast, since nothing is made.
+ *
+ * @param to where the wire form is to begin
+ * @param from where the text begins, and `end` where it ends; there are 5 more octets of room behind it
+ * @returns where the wire form ends, its final dot included; -1 when the gap was too small, and the text is lost
+ */
+export function encodeInPlace(room: Buffer, to: number, from: number, end: number): number {
+  // So that the search for a line's end has an end.
+  room[end] = LF
+  let filled = to
+  for (let line = from; ; ) {
+    const isDotted = room[line] === DOT && line < end
+    const next = room.indexOf(LF, line)
+    const isBare = next < end && (next === line || room[next - 1] !== CR)
+    if (filled + Number(isDotted) + Number(isBare) > line) return -1
+    if (isDotted) room[filled++] = DOT
+    if (next - line < shortLine) while (line < next) room[filled++] = room[line++] as number
+    else {
+      room.copyWithin(filled, line, next)
+      filled += next - line
+    }
+    if (next === end) break
+    if (isBare) room[filled++] = CR
+    room[filled++] = LF
+    line = next + 1
+  }
+  const final = filled === to || room[filled - 1] === LF ? '.\r\n' : '\r\n.\r\n'
+  return filled + room.write(final, filled, 'latin1')
+}

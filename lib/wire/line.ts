@@ -47,6 +47,8 @@ export class Connection {
   #scanned = 0
   #output: (string | Uint8Array)[] = []
   #outputSize = 0
+  /** Called when what was lent of #output is sent. */
+  #lent: (() => void)[] = []
   /** When reading ends, however much the peer says, in milliseconds of the monotonic clock. */
   #deadline = Number.POSITIVE_INFINITY
   /** What wakes who waits for octets, and who waits until octets are sent; both may wait at once. */
@@ -165,18 +167,50 @@ export class Connection {
     if (this.#outputSize > highWater) this.flush()
   }
 
+  /**
+   * Writes octets out of memory that the caller wants to use again: they are not copied on their way.
+   *
+   * @param back called once when they are sent, or never will be; until then they must stay as they are
+   */
+  lend(octets: Uint8Array, back: () => void): void {
+    if (this.#closed) return back()
+    this.#lent.push(back)
+    this.write(octets)
+  }
+
   /** Sends what was written. */
   flush(): void {
     if (this.#output.length === 0) return
     const output = this.#output
+    const lent = this.#lent
     this.#output = []
     this.#outputSize = 0
-    if (this.#closed || this.#socket.destroyed) return
-    if (output.every(piece => typeof piece === 'string')) this.#socket.write(output.join(''))
+    if (lent.length > 0) this.#lent = []
+    if (this.#closed || this.#socket.destroyed) for (const back of lent) back()
+    else if (lent.length > 0) this.#sendApart(output, lent)
+    else if (output.every(piece => typeof piece === 'string')) this.#socket.write(output.join(''))
     else
       this.#socket.write(
         Buffer.concat(output.map(piece => (typeof piece === 'string' ? Buffer.from(piece) : piece))),
       )
+  }
+
+  /** One system call for pieces that stand where they are; lent memory mostly goes back before this returns. */
+  #sendApart(output: readonly (string | Uint8Array)[], lent: readonly (() => void)[]): void {
+    const socket = this.#socket
+    const giveBack = () => {
+      for (const back of lent) back()
+    }
+    socket.cork()
+    const last = output.length - 1
+    let isBack = false
+    for (const [i, piece] of output.entries())
+      if (i < last) socket.write(piece)
+      else socket.write(piece, () => isBack || giveBack())
+    socket.uncork()
+    if (socket.writableLength > 0) return
+    isBack = true
+    giveBack()
   }
 
   /**

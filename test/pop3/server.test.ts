@@ -98,6 +98,51 @@ test('a server that ends lets the answer under way be whole', async t => {
   assert.equal(got.match(/x{998}\r\n/g)?.length, 20_000)
 })
 
+test('messages of all shapes are taken one after the other, and pipelined, as they are', async t => {
+  const running = await startService(pop3Service)
+  t.after(running.close)
+  const inbox = join(running.maildir('alice'), 'new')
+  mkdirSync(inbox, { recursive: true })
+  const bodies = [
+    'short\n',
+    '.\n'.repeat(2_000),
+    `${'x'.repeat(70)}\n`.repeat(2_600),
+    '\n'.repeat(100_000),
+    'stored with CRLF\r\n.\r\n',
+    `${'y'.repeat(300_000)}\n`,
+    'no end of a line',
+    'stray\rCR\r',
+  ]
+  const texts = bodies.map(body => `Subject: a\n\n${body}`)
+  // A name may lie about the sizes.
+  for (const [i, text] of texts.entries())
+    writeFileSync(join(inbox, `170000000${i}.M1P1.host,S=${text.length},W=${20 * i}`), text, 'latin1')
+  const socket = connect(running.port, '127.0.0.1')
+  t.after(() => socket.destroy())
+  let got = ''
+  socket.setEncoding('latin1')
+  socket.on('data', (chunk: string) => {
+    got += chunk
+  })
+  socket.write('USER alice\r\nPASS wonderland\r\nNOOP\r\n')
+  await until(() => got.endsWith('messages\r\n+OK\r\n'))
+  const wire = texts.map(text => {
+    const lines = text.replace(/\r?\n/g, '\r\n').replace(/^\./gm, '..')
+    return lines.endsWith('\n') ? `${lines}.\r\n` : `${lines}\r\n.\r\n`
+  })
+  const whole = (text: string) => text.replace(/^\+OK \d+ octets\r\n/, '')
+  for (const [i, expected] of wire.entries()) {
+    got = ''
+    socket.write(`RETR ${i + 1}\r\n`)
+    await until(() => got.endsWith('\r\n.\r\n') && whole(got).length >= expected.length)
+    assert.ok(whole(got) === expected, `message ${i + 1}`)
+  }
+  got = ''
+  socket.write(`${texts.map((_, i) => `RETR ${i + 1}`).join('\r\n')}\r\nNOOP\r\n`)
+  await until(() => got.endsWith('.\r\n+OK\r\n'))
+  assert.ok(got.replace(/^\+OK \d+ octets\r\n/gm, '') === `${wire.join('')}+OK\r\n`)
+})
+
 test('UIDL gives what dovecot-uidlist records for a message (P), and its own for the others', async t => {
   const running = await startService(pop3Service)
   t.after(running.close)

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { DotDecoder, DotEncoder } from '../../lib/wire/dot.js'
+import { DotDecoder, DotEncoder, encodeInPlace } from '../../lib/wire/dot.js'
 
 /** Feeds a decoder octets cut at `cuts`; undefined as text where the end never came. */
 function decode(wire: string, cuts: readonly number[] = []): { text: string; rest: string; ended: boolean } {
@@ -153,5 +153,33 @@ test('what is encoded decodes to what it was', () => {
       assert.deepEqual(decode(encode(text, at)), { text: whole, rest: '', ended: true })
     }),
     { numRuns: 1_000 },
+  )
+})
+
+/** What encodeInPlace() makes of a text with so many octets before it; undefined when these are too few. */
+function inPlace(text: string, gap: number): string | undefined {
+  const room = Buffer.alloc(gap + text.length + 5, 'x')
+  room.write(text, gap, 'latin1')
+  const end = encodeInPlace(room, 0, gap, gap + text.length)
+  return end < 0 ? undefined : room.toString('latin1', 0, end)
+}
+
+const pieces = fc.constantFrom('\r', '\n', '.', '\r\n', '\n.', 'a', `${'b'.repeat(40)}`, '\0', '\xff')
+
+test('encodeInPlace() agrees with DotEncoder, or says that there was no room', () => {
+  fc.assert(
+    fc.property(
+      fc.array(pieces, { maxLength: 30 }).map(all => all.join('')),
+      fc.nat(40),
+      (text, gap) => {
+        const wire = encode(text, [], 'keep')
+        const made = inPlace(text, gap)
+        if (made !== undefined) assert.equal(made, wire)
+        // The octets that are added: each makes the gap smaller by one.
+        else assert.ok(wire.length - text.length > gap, `${gap} octets are enough`)
+        assert.equal(inPlace(text, wire.length - text.length), wire)
+      },
+    ),
+    { numRuns: 3_000 },
   )
 })

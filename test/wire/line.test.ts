@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { connect, createServer, type Socket } from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { Connection, LineTooLong, PeerGone, PeerTimeout } from '../../lib/wire/line.js'
+import { until } from '../support/world.js'
 
 /** A Connection and the socket of its peer. */
 async function pair(t: TestContext): Promise<[Connection, Socket]> {
@@ -138,3 +139,43 @@ test('one may wait for a line while another waits until what is written has gone
   peer.resume()
   await drained
 })
+
+test('lend() sends in order with what is written, and gives memory back when it is sent', async t => {
+  const [connection, peer] = await pair(t)
+  const memory = Buffer.from('two')
+  let isBack = false
+  connection.write('one ')
+  connection.lend(memory, () => {
+    isBack = true
+  })
+  connection.write(' three')
+  assert.equal(isBack, false)
+  connection.flush()
+  assert.equal(await text(peer, 13), 'one two three')
+  assert.equal(isBack, true)
+})
+
+test('lend() leaves memory alone that the peer does not take, and gives it back when the connection is gone', async t => {
+  const [connection, peer] = await pair(t)
+  peer.pause()
+  let back = 0
+  const memory = Buffer.alloc(1 << 24)
+  connection.lend(memory, () => back++)
+  connection.flush()
+  assert.equal(back, 0)
+  connection.lend(Buffer.from('never sent'), () => back++)
+  connection.destroy()
+  await connection.closed
+  connection.flush()
+  connection.lend(memory, () => back++)
+  await until(() => back === 3)
+})
+
+async function text(peer: Socket, length: number): Promise<string> {
+  let got = ''
+  for await (const chunk of peer.iterator({ destroyOnReturn: false })) {
+    got += chunk
+    if (got.length >= length) break
+  }
+  return got
+}
