@@ -84,6 +84,7 @@ export class Call {
 
   /** What the tags of extensions make of an action. */
   effects(): (run: Run, action: Action) => Action {
+    if (this.given.size === 0) return (_run, action) => action
     const effects = [...this.given.values()].flatMap(given => given.tag.effect?.(given) ?? [])
     return (run, action) => effects.reduce((changed, effect) => effect(run, changed), action)
   }
@@ -118,20 +119,40 @@ const articles: Readonly<Record<Argument['kind'], string>> = {
   tag: 'a tag',
 }
 
+/** Most uses have no tags, or no arguments at all: a script of many rules would make thousands of empty maps. */
+const none = new Map<string, never>()
+
 class Binder {
-  readonly given = new Map<string, Given>()
-  readonly placed = new Map<string, Texts | number>()
+  #given: Map<string, Given> | undefined
+  #placed: Map<string, Texts | number> | undefined
   readonly #node: TestNode | CommandNode
   readonly #definition: Definition
   readonly #scope: Scope
-  /** `header test`, for messages. */
-  readonly #what: string
+  readonly #kind: string
 
   constructor(node: TestNode | CommandNode, definition: Definition, kind: string, scope: Scope) {
     this.#node = node
     this.#definition = definition
     this.#scope = scope
-    this.#what = `${definition.name} ${kind}`
+    this.#kind = kind
+  }
+
+  get given(): ReadonlyMap<string, Given> {
+    return this.#given ?? none
+  }
+
+  get placed(): ReadonlyMap<string, Texts | number> {
+    return this.#placed ?? none
+  }
+
+  /** `header test`, for messages. */
+  get #what(): string {
+    return `${this.#definition.name} ${this.#kind}`
+  }
+
+  #give(given: Given): void {
+    this.#given ??= new Map()
+    this.#given.set(given.tag.name, given)
   }
 
   #error(at: Position, message: string): void {
@@ -140,8 +161,9 @@ class Binder {
 
   /** Tags, with the values behind them, come first; then what is known by its place (RFC 5228 §2.6.2). */
   arguments(): void {
-    const rest: Argument[] = []
     const { args } = this.#node
+    if (args.length === 0 && !this.#definition.takes) return
+    const rest: Argument[] = []
     for (let i = 0; i < args.length; i++) {
       const argument = args[i] as Argument
       if (argument.kind !== 'tag') rest.push(argument)
@@ -164,7 +186,7 @@ class Binder {
     }
     this.#unique(node, tag)
     if (!tag.value) {
-      this.given.set(tag.name, { tag, at: node.at, texts: undefined, number: undefined })
+      this.#give({ tag, at: node.at, texts: undefined, number: undefined })
       return false
     }
     if (!next || !fitting(next, tag.value)) {
@@ -175,7 +197,7 @@ class Binder {
       )
       return next !== undefined && next.kind !== 'tag'
     }
-    this.given.set(tag.name, { tag, at: node.at, ...this.#value(next, tag, `:${tag.name}`) })
+    this.#give({ tag, at: node.at, ...this.#value(next, tag, `:${tag.name}`) })
     return true
   }
 
@@ -184,7 +206,8 @@ class Binder {
       this.#error(node.at, `':${tag.name}' is given twice for the ${this.#what}`)
       return
     }
-    const other = tag.group && [...this.given.values()].find(given => given.tag.group === tag.group)
+    const other =
+      tag.group && this.#given && [...this.given.values()].find(given => given.tag.group === tag.group)
     if (other)
       this.#error(
         node.at,
@@ -207,7 +230,8 @@ class Binder {
 
   #places(args: readonly Argument[]): void {
     const takes = this.#definition.takes ?? []
-    const required = takes.filter(parameter => !parameter.optional).length
+    let required = 0
+    for (const parameter of takes) if (!parameter.optional) required++
     const at = this.#node.at
     if (args.length < required) {
       this.#error(
@@ -239,7 +263,8 @@ class Binder {
       return
     }
     const { texts, number } = this.#value(node, parameter, `the ${parameter.name}`)
-    this.placed.set(parameter.name, texts ?? (number as number))
+    this.#placed ??= new Map()
+    this.#placed.set(parameter.name, texts ?? (number as number))
   }
 
   subtests(): void {

@@ -42,10 +42,10 @@ export const unicodeCasemap: Comparator = {
   compare: (a, b) => compareCodePoints(foldUnicode(a), foldUnicode(b)),
 }
 
+const allAscii = /^[\0-\x7f]*$/
+
 function foldAscii(text: string): string {
-  return /^[\0-\x7f]*$/.test(text)
-    ? text.toUpperCase()
-    : text.replace(/[a-z]+/g, letters => letters.toUpperCase())
+  return allAscii.test(text) ? text.toUpperCase() : text.replace(/[a-z]+/g, letters => letters.toUpperCase())
 }
 
 /** RFC 5051 asks for simple titlecase; upper case after decomposition tells the same strings apart but for a few digraphs. */

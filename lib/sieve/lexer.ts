@@ -15,6 +15,24 @@ const marks = ';{}()[],'
 const largest = Number.MAX_SAFE_INTEGER
 const quantifiers: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 }
 
+/** In a string: what a plain copy of it would get wrong. */
+const special = /[\\\n\0]/
+const newline = 10
+const space = 32
+const quote = 34
+const hash = 35
+const slash = 47
+const colon = 58
+
+/** Patterns would be shorter; a program that reads one script and ends has no time to compile them. */
+function isLetter(code: number): boolean {
+  return (code >= 97 && code <= 122) || (code >= 65 && code <= 90) || code === 95
+}
+
+function isDigit(code: number): boolean {
+  return code >= 48 && code <= 57
+}
+
 export class Lexer {
   readonly #text: string
   readonly #problems: Problems
@@ -33,18 +51,32 @@ export class Lexer {
     const at = this.#here()
     const text = this.#text
     if (this.#index >= text.length) return { kind: 'end', at }
-    const character = text[this.#index] as string
-    if (marks.includes(character)) {
-      this.#index++
-      return { kind: character as Mark, at }
+    const code = text.charCodeAt(this.#index)
+    if (code === quote) return this.#quoted(at)
+    const isTag = code === colon
+    if (isTag || isLetter(code)) {
+      const word = this.#word(isTag ? this.#index + 1 : this.#index)
+      if (word !== '') {
+        if (isTag) return { kind: 'tag', text: word, at }
+        if (word === 'text' && text.charCodeAt(this.#index) === colon) return this.#multiline(at)
+        return { kind: 'identifier', text: word, at }
+      }
     }
-    if (character === '"') return this.#quoted(at)
-    if (/[0-9]/.test(character)) return this.#number(at)
-    const word = this.#match(/:?[A-Za-z_][A-Za-z0-9_]*/y)
-    if (word?.startsWith(':')) return { kind: 'tag', text: word.slice(1).toLowerCase(), at }
-    if (word?.toLowerCase() === 'text' && text[this.#index] === ':') return this.#multiline(at)
-    if (word) return { kind: 'identifier', text: word.toLowerCase(), at }
-    return this.#garbage(at)
+    if (isDigit(code)) return this.#number(at)
+    const mark = text.charAt(this.#index)
+    if (!marks.includes(mark)) return this.#garbage(at)
+    this.#index++
+    return { kind: mark as Mark, at }
+  }
+
+  /** Takes the word that begins there, in lower case; empty where none does. */
+  #word(start: number): string {
+    const text = this.#text
+    if (!isLetter(text.charCodeAt(start))) return ''
+    let end = start + 1
+    for (let code = text.charCodeAt(end); isLetter(code) || isDigit(code); code = text.charCodeAt(end)) end++
+    this.#index = end
+    return text.slice(start, end).toLowerCase()
   }
 
   #here(): Position {
@@ -73,10 +105,17 @@ export class Lexer {
   }
 
   #skipSpace(): void {
+    const text = this.#text
     for (;;) {
-      this.#match(/[ \t\r\n]+/y)
-      if (this.#text[this.#index] === '#') this.#match(/[^\n]*/y)
-      else if (this.#text.startsWith('/*', this.#index)) this.#skipComment()
+      const code = text.charCodeAt(this.#index)
+      if (code === space || code === 9 || code === 13) this.#index++
+      else if (code === newline) {
+        this.#line++
+        this.#lineStart = ++this.#index
+      } else if (code === hash) {
+        const end = text.indexOf('\n', this.#index)
+        this.#index = end < 0 ? text.length : end
+      } else if (code === slash && text.startsWith('/*', this.#index)) this.#skipComment()
       else return
     }
   }
@@ -104,6 +143,12 @@ export class Lexer {
 
   #quoted(at: Position): Token {
     const text = this.#text
+    const close = text.indexOf('"', this.#index + 1)
+    const plain = close < 0 ? '' : text.slice(this.#index + 1, close)
+    if (close >= 0 && !special.test(plain)) {
+      this.#index = close + 1
+      return { kind: 'string', value: plain, multiline: false, at }
+    }
     let end = this.#index + 1
     while (end < text.length && text[end] !== '"') end += text[end] === '\\' ? 2 : 1
     if (end >= text.length) {

@@ -109,9 +109,12 @@ export const matches: MatchType = {
   substring: true,
   compile: ({ comparator, keys, scope }) => {
     const prepare = (key: string) => foldPattern(parseWildcard(key), comparator)
-    const constant = keys.constant?.map(prepare)
+    let constant: readonly Wildcard[] | undefined
     const capture = scope.enabled('variables')
     return (run, values) => {
+      if (values.length === 0) return false
+      // Made when it is needed: most tests of a script see nothing of most messages.
+      if (keys.constant) constant ??= keys.constant.map(prepare)
       const patterns = constant ?? keys.values(run).map(prepare)
       return values.some(value => {
         const folded = characters(value, comparator)
@@ -154,6 +157,10 @@ function foldPattern({ segments }: Wildcard, comparator: Comparator): Wildcard {
 
 /** Folds the keys once where they are constant, at each use where they are not. */
 function foldKeys(comparator: Comparator, keys: Texts): (run: Run) => readonly string[] {
-  const constant = keys.constant?.map(key => comparator.fold(key))
-  return constant ? () => constant : run => keys.values(run).map(key => comparator.fold(key))
+  if (!keys.constant) return run => keys.values(run).map(key => comparator.fold(key))
+  let folded: readonly string[] | undefined
+  return () => {
+    folded ??= keys.constant?.map(key => comparator.fold(key)) ?? []
+    return folded
+  }
 }

@@ -129,7 +129,7 @@ class Parser {
       case 'string':
       case 'number':
         this.#take()
-        return { ...token }
+        return token
       case 'tag':
         this.#take()
         return { kind: 'tag', name: token.text, at: token.at }

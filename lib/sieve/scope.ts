@@ -38,6 +38,9 @@ export class Scope {
   }
   /** Those that only an `ihave` test brought in: using one before that test was made is an error (RFC 5463 §4). */
   readonly #conditional = new Set<string>()
+  /** What was found in the extensions in force, until there are more of them. */
+  readonly #found = new Map<string, unknown[]>()
+  readonly #tags = new Map<Definition, Map<string, Tag | undefined>>()
   readonly #variables = new Set<string>()
   /** Variables that `global` has declared (RFC 6609 §3.4). */
   readonly globals = new Set<string>()
@@ -75,6 +78,8 @@ export class Scope {
   #add(extension: Extension): void {
     const { name, commands = [], tests = [] } = extension
     this.#enabled.set(name, extension)
+    this.#found.clear()
+    this.#tags.clear()
     for (const definition of commands)
       this.#words.commands.set(definition.name, { definition, extension: name })
     for (const definition of tests) this.#words.tests.set(definition.name, { definition, extension: name })
@@ -121,11 +126,26 @@ export class Scope {
 
   /** Everything of one kind that the enabled extensions bring. */
   all<K extends 'matchTypes' | 'comparators' | 'addressParts'>(kind: K): NonNullable<Extension[K]>[number][] {
-    return [...this.#enabled.values()].flatMap(extension => (extension[kind] ?? []) as never[])
+    let found = this.#found.get(kind)
+    if (!found) {
+      found = [...this.#enabled.values()].flatMap(extension => (extension[kind] ?? []) as unknown[])
+      this.#found.set(kind, found)
+    }
+    return found as NonNullable<Extension[K]>[number][]
   }
 
   /** A tag that a command or test takes, its own or an extension's. */
   tag(definition: Definition, name: string): Tag | undefined {
+    let known = this.#tags.get(definition)
+    if (!known) {
+      known = new Map()
+      this.#tags.set(definition, known)
+    }
+    if (!known.has(name)) known.set(name, this.#findTag(definition, name))
+    return known.get(name)
+  }
+
+  #findTag(definition: Definition, name: string): Tag | undefined {
     const own = definition.tags?.find(tag => tag.name === name)
     if (own) return own
     for (const extension of this.#enabled.values()) {

@@ -29,6 +29,7 @@ const longest = 1_048_576
 /** Reads a string of the script: backslashes are undone already; now `${hex:}` and `${unicode:}`, then variables. */
 export function compileText(node: StringNode, scope: Scope): Text {
   const { at } = node
+  if (!node.value.includes('${')) return { at, constant: node.value, value: () => node.value }
   const decoded = scope.enabled('encoded-character') ? decodeCharacters(node.value, at, scope) : node.value
   const pieces = scope.enabled('variables') ? compileReferences(decoded, at, scope) : [decoded]
   if (pieces.every(piece => typeof piece === 'string')) {
