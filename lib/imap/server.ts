@@ -255,7 +255,7 @@ class Server {
       return no(error.temporary ? code : undefined, error.message)
     }
     const system = errorCode(error)
-    if (system !== undefined && !system.startsWith('ERR_')) {
+    if (system !== undefined && /^E[A-Z0-9]+$/.test(system)) {
       log.error('command-failed', { reason: describe(error) })
       return isFull(error)
         ? no('OVERQUOTA', 'The disk is full.')
