@@ -99,6 +99,8 @@ const commands: Readonly<Record<string, Command>> = {
 
 /** What this client changes itself is no news to it. */
 const changesList = new Set(['CREATE', 'DELETE', 'RENAME', 'SUBSCRIBE', 'UNSUBSCRIBE', 'SETMETADATA'])
+/** Commands whose answer a client reads for news. */
+const asksNews = new Set(['NOOP', 'CHECK'])
 /** Commands that say what went with the news of the mailbox. */
 const ownNews = /^(UID )?(EXPUNGE|MOVE|REPLACE)$/
 
@@ -190,6 +192,7 @@ class Server {
       progress?.stop()
       if (changesList.has(call.name)) await session.notifier?.ownList()
       await this.#tellNews(command.keepsNumbers !== true, ownNews.test(call.name))
+      if (asksNews.has(call.name)) session.toldAside = undefined
       await this.#done(call, answer ?? undefined)
       this.#mistakes = 0
     } catch (error) {

@@ -70,6 +70,8 @@ export class Session {
   notifier: Notifier | undefined
   /** What the client knows to be noted of mailboxes, where it wants to hear of changes (RFC 5464 §4.4). */
   metadataTold: ReadonlyMap<string, Metadata> | undefined
+  /** The mailbox in which new messages were told of with an answer that did not ask for news; see IDLE. */
+  toldAside: ImapMailbox | undefined
   /** In IDLE, where goodbye may be said at any moment. */
   idling = false
   /** The large section that was fetched in part last; its next part is likely to be asked for next. */

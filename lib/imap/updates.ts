@@ -32,6 +32,7 @@ export async function tellUpdates(session: Session, expunge: boolean): Promise<v
         break
       case 'exists':
         session.untagged(`${update.count} EXISTS`)
+        session.toldAside = mailbox
         break
       case 'recent':
         if (!session.rev2) session.untagged(`${update.count} RECENT`)

@@ -1,6 +1,7 @@
 /** IDLE (RFC 2177): news come as they happen until the client says DONE. */
 import { describe } from '../../sys/error.js'
 import { PeerGone } from '../../wire/line.js'
+import type { ImapMailbox } from '../backend.js'
 import type { Answer } from '../command.js'
 import type { Decoder } from '../decode.js'
 import { bad, ImapError } from '../reply.js'
@@ -20,6 +21,7 @@ export async function idle(session: Session, args: Decoder): Promise<Answer> {
   session.idling = true
   session.log.debug('idle')
   connection.write('+ idling\r\n')
+  if (!notifier && mailbox && session.toldAside === mailbox) tellAgain(session, mailbox)
   try {
     if (notifier) notifier.release(true)
     else teller.tell()
@@ -35,6 +37,15 @@ export async function idle(session: Session, args: Decoder): Promise<Answer> {
     await notifier?.hold()
   }
   return { text: 'You were idle.' }
+}
+
+/**
+ * Thunderbird passes over an EXISTS that comes with the answer to STORE, and would show the new message at its next
+ * look some minutes later; in IDLE it listens.
+ */
+function tellAgain(session: Session, mailbox: ImapMailbox): void {
+  session.toldAside = undefined
+  session.untagged(`${mailbox.uids.length} EXISTS`)
 }
 
 /** Tells one after another; what changes meanwhile is told in the next round. */
@@ -61,6 +72,7 @@ class Teller {
       while (this.#again && !this.#stopped) {
         this.#again = false
         await tellUpdates(this.#session, true)
+        this.#session.toldAside = undefined
         connection.flush()
       }
     } catch (error) {
