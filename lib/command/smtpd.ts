@@ -3,7 +3,7 @@ import type { User } from '../auth/users.js'
 import type { SmtpListenerConfig } from '../config/listeners.js'
 import type { Config } from '../config/load.js'
 import { fitsPattern } from '../config/value.js'
-import { LocalDelivery, type LocalRecipient, recipientOf } from '../deliver/deliver.js'
+import { LocalDelivery, type LocalRecipient, type Outcome, recipientOf } from '../deliver/deliver.js'
 import type { Rules } from '../deliver/rules.js'
 import { Delivery } from '../maildir/maildir.js'
 import type { Head } from '../message/head.js'
@@ -167,17 +167,21 @@ async function deliverTo(
 ): Promise<Carrier> {
   const recipients = to.map(recipientFrom)
   const delivery = await LocalDelivery.begin({ ...envelopeFrom(message), recipients }, head, rules.place)
+  const note = ({ done, refused }: Outcome) => {
+    for (const [{ name }, steps] of done)
+      log.info('delivered', { message: message.id, mailbox: name, done: steps.join('; ') })
+    for (const [{ name }, error] of refused)
+      log.info('not-delivered', { message: message.id, mailbox: name, reason: describe(error) })
+  }
   return {
     write: octets => delivery.write(octets),
     prepare: () => delivery.prepare(),
     abort: () => delivery.abort(),
     commit: async () => {
-      const { done, refused } = await delivery.commit()
-      for (const [{ name }, steps] of done)
-        log.info('delivered', { message: message.id, mailbox: name, done: steps.join('; ') })
-      for (const [{ name }, error] of refused)
-        log.info('not-delivered', { message: message.id, mailbox: name, reason: describe(error) })
-      return new Refusals([...refused].map(([{ name = '' }, error]) => [name, asReply(error)]))
+      const outcome = await delivery.commit()
+      // Written down when the sender has its answer.
+      setImmediate(note, outcome)
+      return new Refusals([...outcome.refused].map(([{ name = '' }, error]) => [name, asReply(error)]))
     },
   }
 }

@@ -8,8 +8,7 @@
  */
 import {
   closeSync,
-  ftruncate,
-  ftruncateSync,
+  fsyncSync,
   linkSync,
   open,
   openSync,
@@ -19,15 +18,23 @@ import {
   utimesSync,
 } from 'node:fs'
 import { promisify } from 'node:util'
-import { closeQuietly, isAlone, syncDirectory, syncFile, writeAllSync, writeSynced } from '../sys/atomic.js'
-import { directLimit, writeDirect } from '../sys/direct.js'
+import {
+  closeQuietly,
+  isAlone,
+  syncDirectory,
+  syncDirectoryHere,
+  syncFile,
+  writeAllSync,
+  writeSynced,
+} from '../sys/atomic.js'
+import { enter, isCalm, leave, waitHere } from '../sys/calm.js'
+import { bringOut, bringOutHere, directLimit, isOrderly } from '../sys/direct.js'
 import { errorCode, isMissing, MailError, TemporaryError } from '../sys/error.js'
 import { LineEnds } from './lines.js'
 import { uniqueName, withSizes } from './name.js'
 
 /** Off the event loop: to make a name may wait for the file system's journal, and longer than anything else here. */
 const openLater = promisify(open)
-const truncateLater = promisify(ftruncate)
 
 /** Octets gathered before they are written. */
 const bufferSize = directLimit
@@ -78,12 +85,17 @@ export class Delivery {
   readonly #maildir: string
   readonly #unique: string
   readonly #fd: number
+  /** Whether the octets can be brought to disk ahead of the name, and the name with the file. */
+  readonly #isOrderly: boolean
   readonly #lines = new LineEnds()
   #waiting: Buffer[] = []
   /** What stage() has written. */
-  #staged: readonly Buffer[] | undefined
+  #staged: Buffer | undefined
   #waitingSize = 0
-  /** `staged`: the octets are on disk, and will be part of the file when it is synced. `written`: they are that. */
+  /**
+   * `staged`: the octets are on disk ahead of the name, and the file is synced once it has that. `written`: the file is
+   * synced.
+   */
   #state: 'open' | 'staged' | 'written' | 'ended' = 'open'
   /** Whether the file may hold something already. */
   #begun = false
@@ -95,6 +107,7 @@ export class Delivery {
     this.#maildir = maildir
     this.#unique = unique
     this.#fd = fd
+    this.#isOrderly = !isAlone() && isOrderly(fd, this.temporary)
   }
 
   /**
@@ -122,8 +135,15 @@ export class Delivery {
   static async #open(maildir: string): Promise<Delivery> {
     const unique = uniqueName()
     const path = `${maildir}/tmp/${unique}`
-    const fd = isAlone() ? openSync(path, 'wx', 0o600) : await openLater(path, 'wx', 0o600)
-    return new Delivery(maildir, unique, fd)
+    enter()
+    try {
+      const here = isAlone() || isCalm()
+      const fd = here ? waitHere(() => openSync(path, 'wx', 0o600)) : await openLater(path, 'wx', 0o600)
+      return new Delivery(maildir, unique, fd)
+    } catch (error) {
+      leave()
+      throw error
+    }
   }
 
   /**
@@ -152,9 +172,7 @@ export class Delivery {
 
   /** All octets, after stage() and before the end, where they are at hand: what went past the page cache is slow to read. */
   get octets(): Buffer | undefined {
-    if (!this.#staged) return undefined
-    const [first, ...more] = this.#staged
-    return first && more.length === 0 ? first : Buffer.concat(this.#staged)
+    return this.#staged
   }
 
   /** The file while it is in tmp/. */
@@ -197,18 +215,20 @@ export class Delivery {
    */
   async stage(): Promise<void> {
     if (this.#state !== 'open') return
-    // To find out how direct writes go here takes longer than one commit more.
+    // To find out how that goes here takes longer than one commit more.
     if (this.#begun || isAlone()) return this.sync()
-    this.#waiting.push(this.#lines.end())
-    this.#begun = true
     try {
-      const done = await writeDirect(this.#fd, this.temporary, this.#waiting, this.storedSize)
-      if (this.#ended) throw new MailError('a delivery that has ended cannot be committed')
-      if (!done) return await this.sync()
-      await truncateLater(this.#fd, this.storedSize)
-      if (this.#ended) throw new MailError('a delivery that has ended cannot be committed')
-      this.#staged = this.#waiting
+      this.#waiting.push(this.#lines.end())
+      const octets = Buffer.concat(this.#waiting)
       this.#waiting = []
+      writeAllSync(this.#fd, octets)
+      if (!this.#isOrderly) return await this.sync()
+      const brought = isCalm()
+        ? waitHere(() => bringOutHere(this.temporary, octets.length))
+        : await bringOut(this.temporary, octets.length)
+      if (this.#ended) throw new MailError('a delivery that has ended cannot be committed')
+      if (!brought) return await this.sync()
+      this.#staged = octets
       this.#state = 'staged'
     } catch (error) {
       this.#end()
@@ -231,11 +251,10 @@ export class Delivery {
       if (this.#state === 'open') {
         this.#waiting.push(this.#lines.end())
         this.#flush()
-        // stage() may have tried in vain, and left more than there is.
-        if (this.#begun) ftruncateSync(this.#fd, this.storedSize)
       }
       this.#isSyncing = true
-      await syncFile(this.#fd)
+      if (isCalm()) waitHere(() => fsyncSync(this.#fd))
+      else await syncFile(this.#fd)
       if (this.#ended) throw new MailError('the delivery was ended meanwhile')
       this.#isSyncing = false
       closeSync(this.#fd)
@@ -265,10 +284,16 @@ export class Delivery {
         done.push(
           await this.#place(typeof target === 'string' ? { maildir: target } : target, targets.length),
         )
-      await Promise.all([
-        ...(this.#state === 'staged' ? [syncFile(this.#fd)] : []),
-        ...[...new Set(done.map(folderPath))].map(syncDirectory),
-      ])
+      // What is staged is where the sync of a file brings its one name along.
+      const named = this.#state === 'staged' && this.#moved
+      const directories = named ? [] : [...new Set(done.map(folderPath))]
+      const file = this.#state === 'staged' ? [this.#fd] : []
+      if (isCalm() && directories.length < 2)
+        waitHere(() => {
+          for (const fd of file) fsyncSync(fd)
+          for (const path of directories) syncDirectoryHere(path)
+        })
+      else await Promise.all([...file.map(syncFile), ...directories.map(syncDirectory)])
     } catch (error) {
       for (const file of done) remove(`${folderPath(file)}/${file.name}`)
       throw error instanceof MailError ? error : refusal(this.#maildir, error)
@@ -327,8 +352,10 @@ export class Delivery {
     if (this.#state === 'ended') return
     // Closed under a sync, its number would be another file's by the time that one ends.
     const isOpen = this.#state === 'open' || this.#state === 'staged'
-    if (isOpen && !this.#isSyncing) closeQuietly(this.#fd)
+    // Somebody may wait to hear that all is done.
+    if (isOpen && !this.#isSyncing) setImmediate(closeQuietly, this.#fd)
     this.#state = 'ended'
+    leave()
     this.#waiting = []
     this.#staged = undefined
     if (!this.#moved) remove(this.temporary)

@@ -164,15 +164,23 @@ let last = 0
  *
  * @param now microseconds since 1970
  */
-export function uniqueName(now: number = microseconds(), host: string = hostname()): string {
+export function uniqueName(now: number = microseconds(), host?: string): string {
   last = Math.max(now, last + 1)
   const seconds = Math.floor(last / 1e6)
-  return `${seconds}.M${last - seconds * 1e6}P${process.pid}.${safeHost(host)}`
+  return `${seconds}.M${last - seconds * 1e6}P${process.pid}.${host === undefined ? ownHost() : safeHost(host)}`
 }
 
 /** The clock's milliseconds, with a finer order within each (Node's `performance` would take longer to load). */
 function microseconds(): number {
   return Date.now() * 1000 + (Math.floor(process.hrtime()[1] / 1000) % 1000)
+}
+
+let known: string | undefined
+
+/** This machine's name as it was when the process first gave a name. */
+function ownHost(): string {
+  known ??= safeHost(hostname())
+  return known
 }
 
 /** A host name with nothing in it that a path or a name gives a meaning to (maildir(5)). */

@@ -57,8 +57,12 @@ export interface IncomingOptions {
   open(head: Head, instead?: readonly string[]): Promise<Carrier[]>
   /** Whose refusal is a recipient's. */
   userOf?(recipient: Recipient): string | undefined
-  /** Called when the message has come, or will not. */
-  over?(): void
+  /**
+   * Told that the message will come: what can be opened by now may be.
+   *
+   * @returns called when it has come, or will not
+   */
+  expect?(): () => void
   /** Called when all is done that the sender is told of; must not throw. */
   ended?(head: Head, fates: readonly Fate[]): Promise<void>
   /** What is looked for in the header. */
@@ -75,6 +79,7 @@ export class IncomingMessage implements Incoming {
   #carriers: Carrier[] | undefined
   /** Holds the message until the program has seen it. */
   #spool: Spool | undefined
+  #over: (() => void) | undefined
   /** Who gets it in place of its recipients. */
   #instead: readonly string[] | undefined
 
@@ -87,6 +92,10 @@ export class IncomingMessage implements Incoming {
     return this.#message.id
   }
 
+  expect(): void {
+    this.#over = this.#options.expect?.()
+  }
+
   async write(octets: Buffer): Promise<void> {
     if (this.#head) return this.#pass(octets)
     const head = this.#reader.push(octets)
@@ -96,7 +105,7 @@ export class IncomingMessage implements Incoming {
   async commit(): Promise<readonly Fate[]> {
     if (!this.#head) await this.#begin(this.#reader.end())
     await this.#judge()
-    this.#options.over?.()
+    this.#over?.()
     const carriers = this.#carriers ?? []
     // What goes out goes first: a failure at the end can be undone here, and not in the queue.
     for (const carrier of carriers) await carrier.prepare?.()
@@ -114,7 +123,7 @@ export class IncomingMessage implements Incoming {
   }
 
   async abort(): Promise<void> {
-    this.#options.over?.()
+    this.#over?.()
     const carriers = this.#carriers ?? []
     this.#carriers = []
     for (const carrier of carriers) await carrier.abort()

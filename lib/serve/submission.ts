@@ -167,9 +167,8 @@ export class Submission implements Backend<User> {
     }
     const { checks, ask, expect } = this.#options
     const [first] = users
-    const over = first && !ask ? expect?.(first) : undefined
     return new IncomingMessage(message, {
-      ...(over && { over }),
+      ...(first && expect && !ask && { expect: () => expect(first) }),
       open: (head, instead) =>
         instead ? this.#openInstead(message, head, instead) : this.#open(message, head, users, outside),
       userOf: recipient => this.#refusalOf(recipient),

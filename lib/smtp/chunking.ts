@@ -56,6 +56,7 @@ async function begin(session: AnySession, size: number): Promise<Chunks> {
       throw new SmtpError(503, '5.5.1', 'MAIL and RCPT come first')
     if (session.recipients.length === 0) throw new SmtpError(554, '5.5.1', 'There is no recipient')
     const incoming = await session.backend.begin(session.peer, session.login, session.envelope)
+    incoming.expect?.()
     const reception = new Reception(incoming, session.options.maxMessageSize)
     const decoder = isBinary(session) ? new BinaryMimeDecoder() : new LineDecoder()
     return { reception, decoder, received: 0 }

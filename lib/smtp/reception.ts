@@ -83,11 +83,23 @@ export class Reception {
 
   /** One answer, or in LMTP one for each recipient (RFC 2033 §4.2). */
   #answer(session: AnySession, outcome: Outcome): void {
-    const { recipients, log, connection } = session
-    const { id } = this.#incoming
+    const { recipients, connection } = session
     const fates = 'fates' in outcome ? outcome.fates : recipients.map(() => outcome.failure)
+    const ok = { code: 250, status: '2.0.0', text: `Ok: ${this.#incoming.id}` }
+    const replies = fates.map(fate => (fate === 'accepted' ? ok : replyOf(fate)))
+    if (session.options.protocol === 'lmtp') for (const reply of replies) connection.write(formatReply(reply))
+    else connection.write(formatReply(replies.find(reply => reply.code !== 250) ?? ok))
+    // The client goes on while this is written down.
+    connection.flush()
+    this.#note(session, fates, 'fates' in outcome)
+  }
+
+  /** @param ended whether the message was taken to its end */
+  #note(session: AnySession, fates: readonly unknown[], ended: boolean): void {
+    const { log } = session
+    const { id } = this.#incoming
     const refused = fates.filter(fate => fate !== 'accepted')
-    if ('fates' in outcome && refused.length < fates.length) {
+    if (ended && refused.length < fates.length) {
       session.errors = 0
       session.idleCommands = 0
       log.info('received', { message: id, ...describeEnvelope(session), size: this.#received })
@@ -98,10 +110,6 @@ export class Reception {
       if (isUnforeseen(fate)) log.error('message-failed', { ...fields, reason: stackOf(fate) })
       else log.info('message-refused', fields)
     }
-    const ok = { code: 250, status: '2.0.0', text: `Ok: ${id}` }
-    const replies = fates.map(fate => (fate === 'accepted' ? ok : replyOf(fate)))
-    if (session.options.protocol === 'lmtp') for (const reply of replies) connection.write(formatReply(reply))
-    else connection.write(formatReply(replies.find(reply => reply.code !== 250) ?? ok))
   }
 }
 

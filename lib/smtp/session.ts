@@ -54,6 +54,8 @@ export type Fate = 'accepted' | SmtpError
 
 /** A message that is coming in. It ends with commit() or with abort(). */
 export interface Incoming {
+  /** The client has been told to go on, and nothing has come yet: what can be opened by now may be. */
+  expect?(): void
   /** Takes octets as they are stored: LF ends a line, dots are unstuffed. A throw refuses the message. */
   write(octets: Buffer): Promise<void> | void
   /**

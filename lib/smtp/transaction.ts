@@ -78,6 +78,8 @@ export const data = command({
   async proceed(session) {
     const incoming = await session.backend.begin(session.peer, session.login, session.envelope)
     session.reply(354, undefined, 'Send the message, and end it with a dot alone in a line')
+    session.connection.flush()
+    incoming.expect?.()
     const reception = new Reception(incoming, session.options.maxMessageSize)
     await receive(session, reception)
     await reception.finish(session)

@@ -109,6 +109,16 @@ async function syncNow(path: string): Promise<void> {
   }
 }
 
+/** {@link syncDirectory}, waiting where it is called. */
+export function syncDirectoryHere(path: string): void {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY)
+  try {
+    fsyncSync(fd)
+  } finally {
+    closeQuietly(fd)
+  }
+}
+
 let alone = false
 
 /** This process does one thing and ends: a call that has to wait waits where it is made, and no threads are started. */

@@ -52,8 +52,12 @@ export class Connection {
   /** When reading ends, however much the peer says, in milliseconds of the monotonic clock. */
   #deadline = Number.POSITIVE_INFINITY
   /** What wakes who waits for octets, and who waits until octets are sent; both may wait at once. */
-  #wakeReader: (() => void) | undefined
+  #wakeReader: ((byClock?: boolean) => void) | undefined
   #wakeWriter: (() => void) | undefined
+  /** Rings at `#ringsAt`; who waits for octets is woken by it at `#silentAt`, in milliseconds of the monotonic clock. */
+  #clock: NodeJS.Timeout | undefined
+  #ringsAt = 0
+  #silentAt = 0
   /** Whether nothing more will arrive, and whether nothing more can be sent: a peer may close its half only. */
   #ended = false
   #closed = false
@@ -293,6 +297,8 @@ export class Connection {
   }
 
   #gone(): void {
+    clearTimeout(this.#clock)
+    this.#clock = undefined
     this.#closed = true
     this.#over()
   }
@@ -335,15 +341,40 @@ export class Connection {
       this.#socket.resume()
     }
     return new Promise(resolve => {
-      const wake = (byClock: boolean) => {
-        clearTimeout(timer)
-        if (forDrain) this.#wakeWriter = undefined
-        else this.#wakeReader = undefined
-        resolve(byClock)
+      if (forDrain) {
+        const wake = (byClock: boolean) => {
+          clearTimeout(timer)
+          this.#wakeWriter = undefined
+          resolve(byClock)
+        }
+        const timer = setTimeout(wake, timeout, true)
+        this.#wakeWriter = () => wake(false)
+      } else {
+        this.#wakeReader = (byClock = false) => {
+          this.#wakeReader = undefined
+          resolve(byClock)
+        }
+        this.#wakeAt(performance.now() + timeout)
       }
-      const timer = setTimeout(wake, timeout, true)
-      if (forDrain) this.#wakeWriter = () => wake(false)
-      else this.#wakeReader = () => wake(false)
     })
+  }
+
+  /**
+   * Wakes the reader at that time, unless octets do. The clock goes on from one wait to the next, and is only made
+   * anew to ring earlier: a wait for each line of a session would set and stop it each time.
+   */
+  #wakeAt(time: number): void {
+    this.#silentAt = time
+    if (this.#clock && this.#ringsAt <= time) return
+    clearTimeout(this.#clock)
+    this.#ringsAt = time
+    this.#clock = setTimeout(() => this.#ring(), time - performance.now()).unref()
+  }
+
+  #ring(): void {
+    this.#clock = undefined
+    if (!this.#wakeReader) return
+    if (performance.now() < this.#silentAt) this.#wakeAt(this.#silentAt)
+    else this.#wakeReader(true)
   }
 }

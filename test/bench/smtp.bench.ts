@@ -1,7 +1,7 @@
 /**
  * SMTP in to Maildirs, synced: mail-smtpd, and Debian's Postfix with Dovecot's LMTP, by turns under Postfix's own
  * smtp-source. The time runs until the last message is in its mailbox; CPU is that of all the servers' processes.
- * `npm run bench:smtp [-- COUNT [ROUNDS]]`. Needs root.
+ * `npm run bench:smtp [-- COUNT [ROUNDS [LINES]]]`: LINES is a pattern of the lines wanted. Needs root.
  */
 import { execFile, spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -15,6 +15,7 @@ import { Program } from '../support/program.js'
 
 const count = Number(process.argv[2] ?? 1_000)
 const rounds = Number(process.argv[3] ?? 3)
+const wanted = new RegExp(process.argv[4] ?? '')
 const users = Math.max(count, 100)
 const domain = 'ilnmors.internal'
 const run = promisify(execFile)
@@ -117,6 +118,7 @@ function cpuOf({ roots }: Server): number {
 }
 
 async function compare(what: string, load: Load): Promise<void> {
+  if (!wanted.test(what)) return
   const figures: [Figure[], Figure[]] = [[], []]
   for (let round = 0; round < rounds; round++)
     for (const [i, server] of servers.entries()) figures[i]?.push(await send(server, load))

@@ -1,0 +1,39 @@
+/**
+ * Where a process waits for its disk. Off the event loop, as a rule. But the way to a thread and back takes longer
+ * than a quick disk does, and while one message is all that is under way nobody else is kept waiting: then calls
+ * are made where they stand. A disk that was found slow is not waited for so for a while.
+ */
+
+/** What a disk may take at a time, in milliseconds: less than the slices in which other long work is done. */
+const quick = 4
+/** For how long a slow disk is left to threads, in milliseconds. */
+const caution = 1_000
+
+let underway = 0
+let slowUntil = 0
+
+/** Something begins that will wait for the disk. */
+export function enter(): void {
+  underway++
+}
+
+/** It has ended, however. To be called once for each {@link enter}. */
+export function leave(): void {
+  underway--
+}
+
+/** Whether who has entered may wait for the disk where it stands, within {@link waitHere}. */
+export function isCalm(): boolean {
+  return underway === 1 && performance.now() >= slowUntil
+}
+
+/** Makes a call that waits, and takes note if that takes long. */
+export function waitHere<T>(call: () => T): T {
+  const start = performance.now()
+  try {
+    return call()
+  } finally {
+    const end = performance.now()
+    if (end - start > quick) slowUntil = end + caution
+  }
+}
