@@ -1,5 +1,5 @@
 /** Flags and removals, in slices, so that 100,000 of them hold up nobody. */
-import { renameSync, unlinkSync } from 'node:fs'
+import { renameSync, statSync, unlinkSync } from 'node:fs'
 import { maskOfAll, pathOf, withMask } from '../maildir/name.js'
 import { Flag } from '../message/flags.js'
 import { isMissing } from '../sys/error.js'
@@ -165,7 +165,7 @@ function apply(
   set: FlagSet,
   rekeyed: Set<number>,
 ): Outcome {
-  const { table, curDirectory } = state
+  const { table, curDirectory, newDirectory } = state
   const old = table.masks[row]!
   const mask = combine(old, mode, set.mask)
   if (mask !== old) {
@@ -174,6 +174,9 @@ function apply(
     table.names[row] = name
     table.inNew[row] = 0
     table.masks[row] = mask
+  } else if (curDirectory.isDoubtful || newDirectory.isDoubtful) {
+    // Another program may have set just now what is to be removed: a rename would find out, and so does this.
+    statSync(pathOf(state.directoryOf(row), table.names[row]!))
   }
   const hasOtherExtras = changesExtras(state, row, mode, set.extras)
   if (hasOtherExtras) rekeyed.add(table.uids[row]!)

@@ -53,6 +53,11 @@ export class Directory {
     return isSettled(now) && performance.now() - this.scannedAt > this.effort * 20
   }
 
+  /** Whether others may have changed something since it was read; after {@link beforeOwnChange}, without a further look. */
+  get isDoubtful(): boolean {
+    return this.stale || this.unsure
+  }
+
   /** Whether it will want to be read although nothing changes: then when, in milliseconds from now. */
   get doubtfulFor(): number | undefined {
     if (!this.unsure) return undefined
