@@ -11,6 +11,7 @@ import { Mailbox } from './mailbox.js'
 import { drop, release, share } from './memory.js'
 import { countFolder, Quota, type QuotaLimits } from './quota.js'
 import { specialUses, standardFolders, useEntry } from './special-use.js'
+import { MailboxGone } from './state.js'
 import { changeSubscriptions, readSubscriptions } from './subscriptions.js'
 
 /** A mailbox as LIST shows it. */
@@ -181,8 +182,9 @@ export class Account {
     const directory = this.#folders.find(name)
     const freed = this.quota.isKept && directory !== undefined ? countFolder(directory) : undefined
     const guid = directory === undefined ? undefined : readGuid(directory)
-    await this.#folders.delete(name)
-    if (directory !== undefined) drop(directory)
+    await this.#folders.delete(name, () => {
+      if (directory !== undefined) drop(directory)
+    })
     if (freed) await this.quota.add({ octets: -freed.octets, messages: -freed.messages })
     if (guid !== undefined) await this.attributes.forget(guid)
   }
@@ -228,6 +230,16 @@ export class Account {
    * @throws MailboxError nonexistent
    */
   async open(name: string): Promise<Mailbox> {
+    try {
+      return await this.#openNow(name)
+    } catch (error) {
+      // Deleted by another program since we had it open; it may have made one of that name again.
+      if (!(error instanceof MailboxGone)) throw error
+      return this.#openNow(name)
+    }
+  }
+
+  async #openNow(name: string): Promise<Mailbox> {
     const canonical = canonicalName(name)
     const directory = this.#folders.find(canonical)
     if (directory === undefined) throw new MailboxError('nonexistent', `${name} does not exist`)

@@ -81,14 +81,20 @@ export class Folders {
     return [...this.list().keys()].filter(other => other.startsWith(name + separator))
   }
 
-  /** Removes a mailbox with everything in it. @throws MailboxError when it is not there or others are below it */
-  async delete(name: string): Promise<void> {
+  /**
+   * Removes a mailbox with everything in it.
+   *
+   * @param left called when the name is free: another program may make a mailbox of that name from then on
+   * @throws MailboxError when it is not there or others are below it
+   */
+  async delete(name: string, left: () => void): Promise<void> {
     const directory = this.find(name)
     if (!directory) throw new MailboxError('nonexistent', `${name} does not exist`)
     if (this.below(name).length > 0)
       throw new MailboxError('hasChildren', `${name} has mailboxes below it; delete these first`)
     await rm(`${this.root}/${trash}`, { recursive: true, force: true })
     renameSync(directory, `${this.root}/${trash}`)
+    left()
     await syncDirectory(this.root)
     await rm(`${this.root}/${trash}`, { recursive: true, force: true })
   }

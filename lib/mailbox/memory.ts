@@ -56,6 +56,7 @@ async function keep(state: State): Promise<void> {
       state.wantsSnapshot = true
     })
   } catch (error) {
+    if (state.isGone) return
     state.log.warning('index-not-written', { mailbox: state.name, error: describe(error) })
   }
 }

@@ -203,6 +203,8 @@ export async function save(state: State): Promise<void> {
     if (state.wantsSnapshot || journal.place.offset > limit) await snapshot(state)
   } catch (error) {
     if (errorCode(error) === undefined) throw error
+    // Somebody deleted the mailbox: there is nothing left to write it down for.
+    if (state.curDirectory.stat() === undefined) return
     state.log.warning('index-not-written', { mailbox: state.name, error: describe(error) })
     state.journalPausedUntil = performance.now() + patience
   }

@@ -10,6 +10,7 @@ import { FlagNames } from './flag-names.js'
 import { Gone } from './gone.js'
 import { Journal } from './journal.js'
 import { catchUpJournal, load, save } from './persist.js'
+import { type DirectoryMark, isSameDirectory, markOf } from './same-directory.js'
 import { Directory } from './scan.js'
 import { Table } from './table.js'
 import { TextSearch } from './text-search.js'
@@ -66,6 +67,8 @@ export class State {
   /** Operations of ours that hold the lock or wait for it. */
   busy = 0
   #cache: Cache | undefined
+  /** Which directory it was when it was read. */
+  #mark: DirectoryMark
 
   constructor(options: { name: string; root: string; directory: string; log: Log; clock: () => number }) {
     this.name = options.name
@@ -111,7 +114,8 @@ export class State {
     this.busy++
     try {
       return await withDotlock(`${this.directory}/dovecot-uidlist.lock`, async () => {
-        if (this.curDirectory.stat() === undefined) this.fail()
+        // Who had it open keeps the path, at which another mailbox may stand by now.
+        if (this.isGone || this.curDirectory.stat() === undefined) this.fail()
         const { changes, table } = this
         const before = [changes.tick, table.epoch, table.count]
         try {
@@ -141,11 +145,14 @@ export class State {
   async catchUp(): Promise<void> {
     this.flags.read()
     if (!this.loaded) {
+      this.#mark = markOf(this.curDirectory.path)
       await load(this)
       return
     }
     const { validity } = this.list
     const news = this.list.read()
+    // Its list may be lost. Or it was deleted, and this is a new one of that name, whose UIDs are others.
+    if (news === 'missing' && !isSameDirectory(this.#mark, markOf(this.curDirectory.path))) this.fail()
     if (news === 'replaced' && validity !== this.list.validity) this.#startOver()
     else if (news === 'replaced') this.reconcile()
     if (news !== 'same') this.curDirectory.stale = this.newDirectory.stale = true

@@ -21,6 +21,7 @@ import { MailboxError } from '../mailbox/folders.js'
 import type { Mailbox } from '../mailbox/mailbox.js'
 import { limitsOf, type QuotaLimits } from '../mailbox/quota.js'
 import { parseUses, useEntry } from '../mailbox/special-use.js'
+import { MailboxGone } from '../mailbox/state.js'
 import type { Appending } from '../mailbox/transfer.js'
 import type { Delivery } from '../maildir/maildir.js'
 import type { Log } from '../sys/log.js'
@@ -94,8 +95,8 @@ async function openTarget(account: Account, name: string): Promise<Mailbox> {
     try {
       return await account.open(name)
     } catch (error) {
-      if (error instanceof MailboxError && error.trouble === 'nonexistent')
-        throw no('TRYCREATE', error.message, { cause: error })
+      const isMissing = error instanceof MailboxError && error.trouble === 'nonexistent'
+      if (isMissing || error instanceof MailboxGone) throw no('TRYCREATE', error.message, { cause: error })
       throw error
     }
   })

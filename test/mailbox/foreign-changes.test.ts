@@ -72,6 +72,19 @@ test('a message that another program moves to another folder goes here and comes
   await account.close()
 })
 
+test('a flag that another program has set just now is removed all the same, and one that it removed is set', async () => {
+  const root = bareMaildir()
+  put(root, 'cur/1.M1P1.h:2,S', 'one\n')
+  put(root, 'cur/2.M1P1.h:2,S', 'two\n')
+  const inbox = await openInbox(root)
+  rename(root, 'cur/1.M1P1.h:2,S', 'cur/1.M1P1.h:2,FS')
+  rename(root, 'cur/2.M1P1.h:2,S', 'cur/2.M1P1.h:2,')
+  await inbox.store([1], { mode: 'remove', flags: ['\\Flagged'] })
+  await inbox.store([2], { mode: 'add', flags: ['\\Seen'] })
+  assert.deepEqual(files(root), ['cur/1.M1P1.h:2,S', 'cur/2.M1P1.h:2,S'])
+  inbox.close()
+})
+
 test('a file that is in new/ and in cur/ at once is one message, or two if they differ', async () => {
   const root = bareMaildir()
   put(root, 'new/1.M1P1.h', 'one\n')
@@ -160,6 +173,23 @@ test('a list that says other UIDs is followed: the old ones are gone, no UID is 
   assert.ok(inbox.uidNext > 9)
   view.close()
   inbox.close()
+})
+
+test('a mailbox that another program deletes and makes anew is another one, and has no UIDs of the old one', async () => {
+  const account = await openAccount(freshRoot())
+  await account.create('Temp')
+  const old = await account.open('Temp')
+  await add(old, 'old\r\n')
+  rmSync(old.directory, { recursive: true })
+  // As Dovecot makes one: the list of UIDs comes when somebody looks into it.
+  for (const part of ['cur', 'new', 'tmp']) mkdirSync(join(old.directory, part), { recursive: true })
+  const fresh = await account.open('Temp')
+  assert.equal(fresh.count, 0)
+  assert.notEqual(fresh.uidValidity, old.uidValidity)
+  await add(fresh, 'new\r\n')
+  await assert.rejects(async () => add(old, 'for the old one\r\n'), MailboxGone)
+  assert.equal(fresh.count, 1)
+  await account.close()
 })
 
 test('a folder that lacks new/ and tmp/ gets them', async () => {
