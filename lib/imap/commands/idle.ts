@@ -76,9 +76,11 @@ class Teller {
         connection.flush()
       }
     } catch (error) {
-      log.warning('sync-failed', { reason: describe(error) })
-      // A lock that is held, say, will be free when the next change is told.
-      if (!(error instanceof ImapError)) return
+      if (!(error instanceof ImapError)) {
+        // A lock that is held, say, will be free when the next change is told.
+        log.warning('sync-failed', { reason: describe(error) })
+        return
+      }
       this.#session.untagged(error.line)
       connection.close()
     }
