@@ -28,7 +28,13 @@ function submissionOf({ from, to, notify, ret, by }: OutgoingMessage): Submissio
     sender: from,
     recipients: to.map(address => ({ address, ...(asked && { notify: asked }) })),
     origin: 'a Sieve script',
-    ...(by !== undefined && { by: { at: timeOf(by.time), mode: by.mode === 'N' ? 'notify' : 'return' } }),
+    ...(by !== undefined && {
+      by: {
+        at: timeOf(by.time),
+        mode: by.mode === 'N' ? 'notify' : 'return',
+        ...(by.trace && { trace: true }),
+      },
+    }),
     ...(ret !== undefined && { ret: ret === 'FULL' ? 'full' : 'headers' }),
     ...(/[^\0-\x7f]/.test([from, ...to].join('')) && { utf8: true }),
   }

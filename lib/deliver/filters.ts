@@ -24,7 +24,7 @@ export interface OutgoingMessage {
   readonly notify?: string
   readonly ret?: 'FULL' | 'HDRS'
   /** RFC 6009 §6: seconds from now, or a time as RFC 3339 writes it. */
-  readonly by?: { readonly time: string; readonly mode: 'N' | 'R' }
+  readonly by?: { readonly time: string; readonly mode: 'N' | 'R'; readonly trace?: boolean }
 }
 
 /** The way out for what scripts send. */

@@ -141,6 +141,7 @@ function statusOf(input: ReportInput, global: boolean): string[] {
     ...(envelope.envid === undefined ? [] : [`Original-Envelope-Id: ${clean(envelope.envid)}`]),
     `X-Postern-Queue-ID: ${id}`,
     `Arrival-Date: ${formatDate(envelope.arrived)}`,
+    ...(envelope.by ? [`Deliver-By-Date: ${formatDate(envelope.by.at)}`] : []), // RFC 2852
     ...recipients.flatMap(recipient => ['', ...recipientStatus(input, recipient, global)]),
   ]
 }

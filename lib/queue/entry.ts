@@ -91,7 +91,7 @@ export interface Envelope {
   /** REQUIRETLS was asked for (RFC 8689). */
   readonly requireTls?: boolean
   /** When it is to be there, in milliseconds since 1970, and what happens if it is not (RFC 2852 §4). */
-  readonly by?: { readonly at: number; readonly mode: 'notify' | 'return' }
+  readonly by?: By
   /** Where it came from, for people: `smtp root@pve [10.0.0.7]`, `mail-send uid 1000`. */
   readonly origin?: string
   /** The login that submitted it. */
@@ -107,6 +107,16 @@ export interface Envelope {
   /** How many reports were made for this entry, and those not made yet. */
   readonly reports?: number
   readonly owed?: readonly Owed[]
+}
+
+/** A time by which a message is to be there (RFC 2852). */
+export interface By {
+  /** In milliseconds since 1970. */
+  readonly at: number
+  /** What happens when it has passed: the sender is told, or the message goes back. */
+  readonly mode: 'notify' | 'return'
+  /** Whether the sender wants to hear of each server that it is handed to. */
+  readonly trace?: boolean
 }
 
 /** What somebody who hands a message in says of it; the queue adds the rest. */

@@ -72,7 +72,11 @@ const owedShape: Shape = {
   recipients: { check: listOf(isText) },
 }
 
-const byShape: Shape = { at: { check: isCount }, mode: { check: oneOf('notify', 'return') } }
+const byShape: Shape = {
+  at: { check: isCount },
+  mode: { check: oneOf('notify', 'return') },
+  trace: { check: isTrue, optional: true },
+}
 
 const envelopeShape: Shape = {
   arrived: { check: isCount },

@@ -55,8 +55,9 @@ export function endOf({ arrived, by }: Envelope, { maxAge }: Schedule): number {
 
 /** When the sender is told that it is still here: when we like, or when the sender wanted to know. */
 function warningAt({ arrived, by }: Envelope, { warnAfter }: Schedule): number {
-  const usual = warnAfter === 0 ? Number.POSITIVE_INFINITY : arrived + warnAfter
-  return Math.min(usual, by?.mode === 'notify' ? by.at : Number.POSITIVE_INFINITY)
+  // One warning is given: where a time was named, it is that one.
+  if (by?.mode === 'notify') return by.at
+  return warnAfter === 0 ? Number.POSITIVE_INFINITY : arrived + warnAfter
 }
 
 /** Whether a recipient's sender wants to hear of this (RFC 3461 §4.1; without NOTIFY: of failures and delays). */

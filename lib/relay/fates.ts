@@ -6,6 +6,8 @@ import { endOf, nextAttempt, type Schedule, wantsReport } from '../queue/schedul
 export interface Outcome {
   readonly state: RecipientState
   readonly said: Said
+  /** Whether the sender is told that it was handed on, whoever asked for reports of success (RFC 2852 §4). */
+  readonly handed?: boolean
 }
 
 export interface Circumstances {
@@ -22,18 +24,22 @@ export function settle(
   { schedule, now, random }: Circumstances,
 ): Envelope {
   const changed: Recipient[] = []
+  const handed = new Set<Recipient>()
   const recipients = envelope.recipients.map(recipient => {
     const outcome = recipient.state === 'waiting' ? outcomes.get(recipient.address) : undefined
     if (!outcome) return recipient
     const attempts = recipient.attempts + 1
     const due = outcome.state === 'waiting' ? nextAttempt(schedule, attempts, now, random) : recipient.due
-    const next = { ...recipient, ...outcome, attempts, due }
+    const next = { ...recipient, state: outcome.state, said: outcome.said, attempts, due }
     changed.push(next)
+    if (outcome.handed) handed.add(next)
     return next
   })
   const failed = changed.filter(each => each.state === 'failed' && wantsReport(each, 'failure'))
-  const done = changed.filter(
-    each => (each.state === 'delivered' || each.state === 'relayed') && wantsReport(each, 'success'),
+  const done = changed.filter(each =>
+    handed.has(each)
+      ? !each.notify?.includes('never')
+      : (each.state === 'delivered' || each.state === 'relayed') && wantsReport(each, 'success'),
   )
   return owe(owe({ ...envelope, recipients }, 'failure', failed), 'success', done)
 }
@@ -55,9 +61,14 @@ export function expire(envelope: Envelope, schedule: Schedule, now: number): Env
   return settle(envelope, outcomes, { schedule, now, random: 0 })
 }
 
-/** Owes the warning that the message is late, to those who want it, and notes that it was given. */
+/**
+ * Owes the warning that the message is late, to those who want it, and notes that it was given. A time to be told by is
+ * a wish to be told (RFC 2852 §4): only NOTIFY=NEVER is stronger.
+ */
 export function warn(envelope: Envelope): Envelope {
-  const late = envelope.recipients.filter(each => each.state === 'waiting' && wantsReport(each, 'delay'))
+  const wants = (each: Recipient) =>
+    envelope.by?.mode === 'notify' ? !each.notify?.includes('never') : wantsReport(each, 'delay')
+  const late = envelope.recipients.filter(each => each.state === 'waiting' && wants(each))
   return { ...owe(envelope, 'delay', late), warned: true }
 }
 

@@ -38,7 +38,10 @@ export async function transact(
   const header = signature === '' ? rewritten : Buffer.concat([Buffer.from(signature), rewritten])
   const size = sizeWith(envelope.wireSize, content.header, header)
   const sent = await line.client.send(
-    clientEnvelope(envelope, recipients, outsideAddress(envelope.sender, rewriting), size),
+    {
+      ...clientEnvelope(envelope, recipients, outsideAddress(envelope.sender, rewriting), size),
+      ...(envelope.by && { by: timeLeft(envelope, clock()) }),
+    },
     content.with(header),
   )
   const at = clock()
@@ -51,7 +54,9 @@ export async function transact(
       : { at, code: 451, status: '4.4.2', text: sent.trouble ?? 'the connection was lost', host: line.host }
     if (answer && isAboutUs(answer)) notNow = said
     const wantsSuccess = notify?.includes('success') === true
-    outcomes.set(address, { state: stateAfter(said, sent.reports && wantsSuccess), said })
+    const state = stateAfter(said, sent.reports && wantsSuccess)
+    const handed = (state === 'relayed' || state === 'passed') && tellsOfRelay(envelope, sent.promisesTime)
+    outcomes.set(address, { state, said, ...(handed && { handed }) })
   }
   return {
     outcomes,
@@ -59,6 +64,23 @@ export async function transact(
     failed: [...outcomes.values()].some(({ said }) => said.code >= 300 || said.code === 0),
     ...(notNow && { notNow }),
   }
+}
+
+/** What the next server is told of the time to deliver by: what is left of it (RFC 2852 §4). */
+function timeLeft({ by, warned }: Envelope, now: number): ClientEnvelope['by'] {
+  if (!by) return undefined
+  const seconds = Math.floor((by.at - now) / 1000)
+  // A time that has passed says that the sender was told: until then there is a second left.
+  const left = by.mode === 'notify' && !warned ? Math.max(seconds, 1) : seconds
+  return { seconds: left, mode: by.mode === 'notify' ? 'N' : 'R', trace: by.trace === true }
+}
+
+/**
+ * RFC 2852 §4: who wants to be told of delays is told where nobody behind this server will do it; who wants a trace, of
+ * each server on the way.
+ */
+function tellsOfRelay({ by }: Envelope, promisesTime: boolean): boolean {
+  return (by?.mode === 'notify' && !promisesTime) || (by?.trace === true && promisesTime)
 }
 
 /** What a reply makes of a recipient; what is no reply of the right kind is asked again later. */

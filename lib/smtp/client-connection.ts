@@ -18,6 +18,8 @@ export interface ClientEnvelope {
   /** Whether the header holds UTF-8 (RFC 6531); addresses are looked at anyway. */
   readonly utf8?: boolean
   readonly requireTls?: boolean
+  /** BY, in seconds from now (RFC 2852); left out where the server does not know it. */
+  readonly by?: { readonly seconds: number; readonly mode: 'N' | 'R'; readonly trace: boolean } | undefined
 }
 
 export interface ClientRecipient {
@@ -39,7 +41,8 @@ export interface SmtpTrouble extends Error {
 /** What nodemailer's types do not show; the version is pinned exactly, and the tests of the client go through all of it. */
 interface Hidden {
   _supportedExtensions: string[]
-  _ehloLines: string[]
+  /** Absent where the server knows only HELO. */
+  _ehloLines: string[] | undefined
   _maxAllowedSize: number | undefined
   _recipientQueue: string[]
   _currentDataStream: unknown
@@ -74,10 +77,19 @@ export class ClientConnection extends SMTPConnection {
   /** Whether the server announced a SASL mechanism. */
   offers(mechanism: string): boolean {
     // The base class keeps only those that it knows.
-    return this.#hidden._ehloLines.some(line => {
+    return (this.#hidden._ehloLines ?? []).some(line => {
       const [verb, ...words] = line.toUpperCase().split(/[\s=]+/)
       return verb === 'AUTH' && words.includes(mechanism)
     })
+  }
+
+  /** The shortest time in seconds in which the server would deliver (RFC 2852 §2); undefined where it knows of none. */
+  get leastTime(): number | undefined {
+    for (const line of this.#hidden._ehloLines ?? []) {
+      const found = /^DELIVERBY(?:[ =](\d{1,9})?(?:,.*)?)?$/i.exec(line.trim())
+      if (found) return Number(found[1] ?? 0)
+    }
+    return undefined
   }
 
   /** The largest message in octets that the server announced; undefined when it did not. */
@@ -122,11 +134,17 @@ export class ClientConnection extends SMTPConnection {
     return original === undefined ? notify : `${notify} ORCPT=${type};${xtext(original)}`
   }
 
-  /** The base class asks for SMTPUTF8 only where an address needs it, and a header may. */
+  /** The base class asks for SMTPUTF8 only where an address needs it, and a header may; it does not know BY. */
   _sendCommand(text: string, shown?: string): void {
-    const utf8 = this.#envelope?.utf8 && /^MAIL FROM:/.test(text) && !/ SMTPUTF8\b/.test(text)
     const base = SMTPConnection.prototype as unknown as Hidden
-    base._sendCommand.call(this, utf8 ? `${text} SMTPUTF8` : text, shown)
+    base._sendCommand.call(this, /^MAIL FROM:/.test(text) ? text + this.#mailArguments(text) : text, shown)
+  }
+
+  #mailArguments(text: string): string {
+    const { utf8, by } = this.#envelope ?? {}
+    let more = utf8 && !/ SMTPUTF8\b/.test(text) ? ' SMTPUTF8' : ''
+    if (by && this.leastTime !== undefined) more += ` BY=${by.seconds};${by.mode}${by.trace ? 'T' : ''}`
+    return more
   }
 
   _actionLMTPStream(recipient: string, isLast: boolean, reply: string, done: Done): void {

@@ -5,7 +5,7 @@ import type { ClientConnection, ClientEnvelope } from './client-connection.js'
 
 /** Why a message cannot go to this server at all; nothing was said yet. */
 export function unfit(envelope: ClientEnvelope, connection: ClientConnection): Answer | undefined {
-  const { sender, recipients, size = 0, utf8, requireTls } = envelope
+  const { sender, recipients, size = 0, utf8, requireTls, by } = envelope
   const addresses = [sender, ...recipients.map(({ address }) => address)]
   if (addresses.some(address => /[\r\n<>]/.test(address)))
     return { code: 553, status: '5.1.3', text: 'an address holds what no address may hold' }
@@ -17,7 +17,17 @@ export function unfit(envelope: ClientEnvelope, connection: ClientConnection): A
       status: '5.7.30',
       text: 'the server does not promise TLS on all the way (REQUIRETLS)',
     }
-  const { maxSize } = connection
+  const { maxSize, leastTime } = connection
+  // RFC 2852 §4: what is to come back when it is late goes to nobody who does not promise that.
+  if (by?.mode === 'R' && (leastTime === undefined || by.seconds < Math.max(leastTime, 1)))
+    return {
+      code: 554,
+      status: '5.4.7',
+      text:
+        leastTime === undefined
+          ? 'the server cannot promise a time of delivery (DELIVERBY)'
+          : `${Math.max(by.seconds, 0)} seconds are left, which is too little time for the server`,
+    }
   if (maxSize !== undefined && size > maxSize)
     return {
       code: 552,

@@ -56,6 +56,8 @@ export interface Sent {
   readonly unheard: boolean
   /** Whether the server will send the delivery reports that were asked for (RFC 3461). */
   readonly reports: boolean
+  /** Whether the server was told by when it is to deliver (RFC 2852). */
+  readonly promisesTime: boolean
 }
 
 export class SmtpClient {
@@ -113,21 +115,25 @@ export class SmtpClient {
     if (refusal) {
       if (!Buffer.isBuffer(message)) message.destroy()
       this.#transcript.note(refusal.text)
-      return { answers: envelope.recipients.map(() => refusal), unheard: false, reports: false }
+      const answers = envelope.recipients.map(() => refusal)
+      return { answers, unheard: false, reports: false, promisesTime: false }
     }
-    const reports = connection.supports('DSN')
+    const promises = {
+      reports: connection.supports('DSN'),
+      promisesTime: envelope.by !== undefined && connection.leastTime !== undefined,
+    }
     const answersOf = (general: Answer | undefined) => {
       const answered = connection.answered()
       return fit.recipients.map(({ address }) => answered.get(address) ?? general)
     }
     try {
       const answer = await connection.transmit(fit, message)
-      return { answers: answersOf(answer), unheard: false, reports }
+      return { answers: answersOf(answer), unheard: false, ...promises }
     } catch (error) {
       const answer = this.#failed(error as SmtpTrouble)
       const answers = answersOf(answer)
-      if (answer) return { answers, unheard: false, reports }
-      return { answers, trouble: (error as Error).message, unheard: !this.#transcript.heard, reports }
+      if (answer) return { answers, unheard: false, ...promises }
+      return { answers, trouble: (error as Error).message, unheard: !this.#transcript.heard, ...promises }
     }
   }
 

@@ -54,6 +54,13 @@ const reviews: [Partial<Envelope>, number, ReturnType<typeof review>, number, st
     'to be returned where it is not there by now',
   ],
   [{ by: { at: hour, mode: 'notify' } }, hour, 'warn', hour, 'to be told of where it is not there by now'],
+  [
+    { by: { at: 5 * hour, mode: 'notify' } },
+    warnAfter,
+    undefined,
+    5 * hour,
+    'to be told of at a time of its own, and once only',
+  ],
   [{ by: { at: hour, mode: 'notify' }, warned: true }, hour, undefined, maxAge, 'told of already'],
   [
     { by: { at: maxAge + 1, mode: 'return' }, warned: true },

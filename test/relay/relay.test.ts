@@ -339,3 +339,73 @@ test('NOTIFY=NEVER: no report, whatever happens', async t => {
   assert.equal(w.local.length, 0)
   assert.deepEqual(await w.queue.list(), [])
 })
+
+const minute = 60_000
+
+test('a time to deliver by is told the next server, less what was spent here', async t => {
+  const w = await world(t)
+  const sink = await open(t, { extensions: ['DELIVERBY 30'] })
+  await w.send({ by: { at: w.now + 10 * minute, mode: 'return' } })
+  w.now += 4 * minute
+  await w.relay({ smarthost: smarthost(sink.port) }).once()
+  assert.match(sink.received[0]?.mail ?? '', / BY=360;R$/)
+  assert.equal(w.local.length, 0)
+})
+
+test('what is to come back when it is late goes to nobody who does not promise that', async t => {
+  const w = await world(t)
+  const sink = await open(t, { extensions: ['DSN'] })
+  await w.send({ by: { at: w.now + 10 * minute, mode: 'return' } })
+  await w.relay({ smarthost: smarthost(sink.port) }).once()
+  assert.equal(sink.received.length, 0)
+  assert.match(w.local[0]?.text ?? '', /Deliver-By-Date: .*\n[\s\S]*\nAction: failed\nStatus: 5.4.7\n/)
+})
+
+test('who wants to be told of delays is told where the next server knows no time', async t => {
+  for (const [extensions, notify, reports] of [
+    [[], undefined, 1],
+    [[], ['never'], 0],
+    [['DELIVERBY', 'DSN'], undefined, 0],
+  ] as const) {
+    const w = await world(t)
+    const sink = await open(t, { extensions })
+    const recipients = [{ address: 'b@example.org', ...(notify && { notify }) }]
+    await w.send({ recipients, by: { at: w.now + 10 * minute, mode: 'notify' } })
+    await w.relay({ smarthost: smarthost(sink.port) }).once()
+    assert.equal(sink.received[0]?.mail.includes('BY='), extensions.length > 0)
+    assert.equal(w.local.length, reports)
+    if (reports) assert.match(w.local[0]?.text ?? '', /\nAction: relayed\n/)
+  }
+})
+
+test('a trace tells of a server that the message is handed to', async t => {
+  const w = await world(t)
+  const sink = await open(t, { extensions: ['DELIVERBY'] })
+  await w.send({ by: { at: w.now + 10 * minute, mode: 'return', trace: true } })
+  await w.relay({ smarthost: smarthost(sink.port) }).once()
+  assert.match(sink.received[0]?.mail ?? '', / BY=600;RT$/)
+  assert.match(w.local[0]?.text ?? '', /\nAction: relayed\n/)
+})
+
+test('a time to be told by that passes here: one warning, and the next server hears that it was given', async t => {
+  const w = await world(t)
+  let busy = true
+  const sink = await open(t, {
+    extensions: ['DELIVERBY'],
+    answer: line => (busy && /^RCPT/.test(line) ? '450 4.2.1 later' : undefined),
+  })
+  const recipients = [{ address: 'b@example.org', notify: ['failure'] as const }]
+  await w.send({ recipients, by: { at: w.now + 10 * minute, mode: 'notify' } })
+  const relay = { smarthost: smarthost(sink.port) }
+  await w.relay(relay).once()
+  assert.equal(w.local.length, 0)
+  w.now += 11 * minute
+  await w.relay(relay).once()
+  assert.equal(w.local.length, 1)
+  assert.match(w.local[0]?.text ?? '', /\nAction: delayed\n/)
+  busy = false
+  w.now += 60 * minute
+  await w.relay(relay).once()
+  assert.match(sink.received[0]?.mail ?? '', / BY=-36\d\d;N$/)
+  assert.equal(w.local.length, 1)
+})

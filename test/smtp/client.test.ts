@@ -170,6 +170,41 @@ test('what the server cannot take is refused without a word to it', async t => {
   )
 })
 
+const times: [string[], { seconds: number; mode: 'N' | 'R'; trace: boolean }, string | undefined, string][] =
+  [
+    [['DELIVERBY'], { seconds: 600, mode: 'R', trace: false }, ' BY=600;R', 'a time, or back'],
+    [
+      ['DELIVERBY 240'],
+      { seconds: 240, mode: 'R', trace: true },
+      ' BY=240;RT',
+      'the shortest there is, traced',
+    ],
+    [['DELIVERBY 240'], { seconds: 239, mode: 'R', trace: false }, undefined, 'too short for the server'],
+    [
+      ['DELIVERBY 240'],
+      { seconds: -5, mode: 'N', trace: false },
+      ' BY=-5;N',
+      'a time that has passed, and was told of',
+    ],
+    [['DELIVERBY'], { seconds: 0, mode: 'R', trace: false }, undefined, 'no time left'],
+    [
+      [],
+      { seconds: 600, mode: 'N', trace: true },
+      '',
+      'only a wish to be told, which the server does not know',
+    ],
+    [[], { seconds: 600, mode: 'R', trace: false }, undefined, 'a server that promises nothing'],
+  ]
+for (const [extensions, by, sent, why] of times)
+  test(`BY - ${why}`, async t => {
+    const sink = await open(t, { extensions })
+    const outcome = await (await connect(t, sink)).send({ ...envelope, by }, message)
+    assert.equal(outcome.answers[0]?.code, sent === undefined ? 554 : 250)
+    if (sent === undefined) assert.equal(outcome.answers[0]?.status, '5.4.7')
+    assert.equal(/ BY=.*/.exec(sink.received[0]?.mail ?? '')?.[0], sent || undefined)
+    assert.equal(outcome.promisesTime, sent !== undefined && sent !== '')
+  })
+
 for (const tls of ['implicit', 'required'] as const) {
   const options: SinkOptions = {
     tls: tls === 'implicit' ? 'implicit' : 'offered',
