@@ -157,7 +157,16 @@ const lines: readonly Line[] = [
     before: command('STORE 1:* +FLAGS.SILENT (\\Flagged)'),
     work: command('STORE 1:* -FLAGS.SILENT (\\Flagged)'),
   },
-  { what: '200 single STOREs', work: singly(200, i => `STORE ${i} ${i % 2 ? '+' : '-'}FLAGS (\\Answered)`) },
+  {
+    what: '200 single STOREs',
+    before: command('STORE 1:200 -FLAGS.SILENT (\\Answered)'),
+    work: singly(200, i => `STORE ${i} +FLAGS (\\Answered)`),
+  },
+  {
+    what: '200 single STOREs, nothing changes',
+    before: command('STORE 1:200 +FLAGS.SILENT (\\Answered)'),
+    work: singly(200, i => `STORE ${i} +FLAGS (\\Answered)`),
+  },
   {
     what: `COPY ${some}`,
     work: command(`COPY 1:${some} Archive`),
