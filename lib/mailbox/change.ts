@@ -73,6 +73,8 @@ export async function store(
   change: FlagChange,
   options: StoreOptions = {},
 ): Promise<StoreResult> {
+  if (options.unchangedSince === undefined && changesNothing(state, uids, change))
+    return { changed: [], modified: [], gone: [] }
   const result = { changed: [] as number[], modified: [] as number[], gone: [] as number[] }
   const { table, curDirectory, newDirectory } = state
   const limit = options.unchangedSince ?? Number.POSITIVE_INFINITY
@@ -106,6 +108,18 @@ export async function store(
   }
   await inTurns(state, uids, begin, step, end)
   return result
+}
+
+/** Whether all messages are there and have what is asked for, by all that is known under the lock: it is not taken then. */
+function changesNothing(state: State, uids: ArrayLike<number>, { mode, flags }: FlagChange): boolean {
+  const set = state.flags.find(flags)
+  if (set.extras.length > 0 || (mode === 'replace' && state.table.extras.size > 0)) return false
+  for (let i = 0; i < uids.length; i++) {
+    const row = state.table.find(uids[i]!)
+    const mask = state.table.masks[row]
+    if (mask === undefined || combine(mask, mode, set.mask) !== mask) return false
+  }
+  return !state.isBehind
 }
 
 /**

@@ -4,6 +4,7 @@ import { uniqueOf } from '../maildir/name.js'
 import { withDotlock } from '../sys/dotlock.js'
 import { MailError } from '../sys/error.js'
 import type { Log } from '../sys/log.js'
+import { dropReady } from '../sys/ready-files.js'
 import { Cache } from './cache.js'
 import { ChangeLog } from './changes.js'
 import { FlagNames } from './flag-names.js'
@@ -97,6 +98,7 @@ export class State {
   close(): void {
     this.#cache?.close()
     this.texts.close()
+    dropReady(this.#lock)
   }
 
   /** The directory a row's file is in. */
@@ -113,19 +115,7 @@ export class State {
   async locked<T>(work: () => T | Promise<T>): Promise<T> {
     this.busy++
     try {
-      return await withDotlock(`${this.directory}/dovecot-uidlist.lock`, async () => {
-        // Who had it open keeps the path, at which another mailbox may stand by now.
-        if (this.isGone || this.curDirectory.stat() === undefined) this.fail()
-        const { changes, table } = this
-        const before = [changes.tick, table.epoch, table.count]
-        try {
-          await this.catchUp()
-          return await work()
-        } finally {
-          await save(this)
-          if (before.join() !== [changes.tick, table.epoch, table.count].join()) this.notify()
-        }
-      })
+      return await withDotlock(this.#lock, () => this.#inLock(work), { often: true })
     } catch (error) {
       if (this.curDirectory.stat() === undefined) this.fail()
       throw error
@@ -134,11 +124,34 @@ export class State {
     }
   }
 
+  async #inLock<T>(work: () => T | Promise<T>): Promise<T> {
+    // Who had it open keeps the path, at which another mailbox may stand by now.
+    if (this.isGone || this.curDirectory.stat() === undefined) this.fail()
+    const { changes, table } = this
+    const before = [changes.tick, table.epoch, table.count]
+    try {
+      await this.catchUp()
+      return await work()
+    } finally {
+      await save(this)
+      if (before.join() !== [changes.tick, table.epoch, table.count].join()) this.notify()
+    }
+  }
+
+  get #lock(): string {
+    return `${this.directory}/dovecot-uidlist.lock`
+  }
+
   /** Marks the mailbox as gone, and says so. */
   fail(): never {
     this.isGone = true
     this.notify()
     throw new MailboxGone(`${this.name} does not exist any more`)
+  }
+
+  /** Whether others wrote something since that catchUp() would read; costs a few stats. */
+  get isBehind(): boolean {
+    return !this.loaded || this.list.changed() || this.flags.changed() || this.journal.changed()
   }
 
   /** Reads what others wrote since. To be called under the lock. */

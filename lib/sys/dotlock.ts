@@ -7,6 +7,7 @@
  * content cannot be read, is after 120 seconds without a change; one whose process lives, never. (A directory, as
  * proper-lockfile makes, must not stand under this name: Dovecot waits on it for ever.)
  */
+import { randomBytes } from 'node:crypto'
 import {
   closeSync,
   linkSync,
@@ -22,6 +23,7 @@ import { basename, dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { errorCode, TemporaryError } from './error.js'
 import { Mutex } from './mutex.js'
+import { dropReady, keepReady, readyFile } from './ready-files.js'
 
 /** After how long an unreadable or foreign lock counts as left behind, in milliseconds (Dovecot's 120 s). */
 const staleAfter = 120_000
@@ -41,31 +43,40 @@ export interface DotlockOptions {
   readonly wait?: number
   /** After how long a lock counts as left behind that does not say who has it, in milliseconds; 120 s unless told. */
   readonly stale?: number
+  /** Whether it is taken often: what it is made of is then kept in tmp/ for a while. */
+  readonly often?: boolean
 }
 
 /**
  * Runs `work` while holding the dotlock `path`; within this process callers wait in order, without polling. What a
- * crash may leave behind of the making of it stands in tmp/ beside it, where there is one.
+ * crash may leave behind of the making of it stands in tmp/ beside it, where there is one; so does, for a while after,
+ * what the next lock will be made of.
  *
  * @throws TemporaryError when the lock is not to be had in time, naming who holds it
  */
 export async function withDotlock<T>(
   path: string,
   work: () => T | Promise<T>,
-  { wait = 30_000, stale = staleAfter }: DotlockOptions = {},
+  { wait = 30_000, stale = staleAfter, often = false }: DotlockOptions = {},
 ): Promise<T> {
   const queue = queues.get(path) ?? { mutex: new Mutex(), users: 0 }
   queues.set(path, queue)
   queue.users++
   try {
-    return await queue.mutex.run(() => holding(path, work, wait, stale))
+    return await queue.mutex.run(() => holding(path, work, wait, stale, often))
   } finally {
     if (--queue.users === 0) queues.delete(path)
   }
 }
 
-async function holding<T>(path: string, work: () => T | Promise<T>, wait: number, stale: number): Promise<T> {
-  if (!take(path)) await new Waiting(path, stale).until(wait)
+async function holding<T>(
+  path: string,
+  work: () => T | Promise<T>,
+  wait: number,
+  stale: number,
+  often: boolean,
+): Promise<T> {
+  if (!take(path, often)) await new Waiting(path, stale, often).until(wait)
   const touch = setInterval(() => touchLock(path), touchEvery).unref()
   try {
     return await work()
@@ -76,22 +87,40 @@ async function holding<T>(path: string, work: () => T | Promise<T>, wait: number
 }
 
 /** A link that names us: there whole, or not at all. */
-function take(path: string): boolean {
-  const mine = begin(path)
+function take(path: string, often: boolean): boolean {
+  const known = readyFile(path)
+  const mine = known ?? begin(path)
   try {
+    // Before others see it: the time is that of the file, which may be an old one.
+    if (known) touchLock(mine)
     linkSync(mine, path)
     return true
   } catch (error) {
     if (errorCode(error) === 'EEXIST') return false
-    throw error
+    if (!known || errorCode(error) !== 'ENOENT') throw error
   } finally {
-    remove(mine)
+    if (!known && !(often && keep(mine, path))) remove(mine)
   }
+  // Somebody cleaned tmp/.
+  dropReady(path)
+  return take(path, often)
 }
+
+/** For the next lock, if it is whole and in tmp/: beside the lock it would be in somebody's way. @returns whether it is */
+function keep(mine: string, path: string): boolean {
+  if (dirname(mine) === dirname(path)) return false
+  if (statSync(mine, { throwIfNoEntry: false })?.size !== content.length) return false
+  keepReady(path, mine)
+  return true
+}
+
+/** In names: another container may have a process of our number on the same Maildir. */
+const own = `${process.pid}.${randomBytes(4).toString('hex')}`
+let begun = 0
 
 /** Writes who we are into a file that is to become a lock. @returns its path */
 function begin(path: string): string {
-  const name = `${basename(path)}.${process.pid}`
+  const name = `${basename(path)}.${own}.${++begun}`
   let place = `${dirname(path)}/tmp/${name}`
   let fd: number
   try {
@@ -116,20 +145,22 @@ function begin(path: string): string {
 class Waiting {
   readonly #path: string
   readonly #stale: number
+  readonly #often: boolean
   /** When the lock was last touched, in the clock of files, and since when we know that, in the monotonic one. */
   #touched = 0
   #since = 0
 
-  constructor(path: string, stale: number) {
+  constructor(path: string, stale: number, often: boolean) {
     this.#path = path
     this.#stale = stale
+    this.#often = often
   }
 
   async until(wait: number): Promise<void> {
     const end = performance.now() + wait
     for (let pause = 1; ; pause = Math.min(pause * 2, 50)) {
       if (this.#isStale()) this.#break()
-      if (take(this.#path)) return
+      if (take(this.#path, this.#often)) return
       if (performance.now() >= end)
         throw new TemporaryError(
           `${this.#path} is held by ${holder(this.#path) ?? 'somebody'}; try again later`,
@@ -159,7 +190,7 @@ class Waiting {
    */
   #break(): void {
     const other = begin(this.#path)
-    const door = other.replace(/\d+$/, 'break')
+    const door = `${dirname(other)}/${basename(this.#path)}.break`
     try {
       linkSync(other, door)
     } catch (error) {

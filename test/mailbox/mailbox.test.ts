@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { readFileSync, rmSync, statSync } from 'node:fs'
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import {
@@ -90,6 +91,22 @@ test('store() changes flags relative to what another program set meanwhile', asy
   assert.deepEqual(files(root), ['cur/1.M1P1.h:2,FRX'])
   await inbox.store([1], { mode: 'replace', flags: ['\\Draft'] })
   assert.deepEqual(files(root), ['cur/1.M1P1.h:2,DX'])
+  inbox.close()
+})
+
+test('store() of what messages have already waits for nobody', async () => {
+  const root = bareMaildir()
+  for (const name of ['1.M1P1.h', '2.M1P1.h']) put(root, `cur/${name}:2,`)
+  const inbox = await openInbox(root)
+  await inbox.store([1, 2], { mode: 'add', flags: ['\\Flagged', 'Later'] })
+  writeFileSync(join(root, 'dovecot-uidlist.lock'), `${process.ppid}:${hostname()}`)
+  for (const [mode, flags] of [
+    ['add', ['\\Flagged', 'later']],
+    ['remove', ['\\Seen']],
+    ['replace', ['Later', '\\Flagged']],
+  ] as const)
+    assert.deepEqual(await inbox.store([1, 2], { mode, flags }), { changed: [], modified: [], gone: [] })
+  rmSync(join(root, 'dovecot-uidlist.lock'))
   inbox.close()
 })
 

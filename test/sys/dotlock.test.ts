@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -61,11 +70,43 @@ test('withDotlock() waits for a live process until it lets go', async t => {
   assert.equal(await waiting, 'mine')
 })
 
-test('withDotlock() leaves nothing beside the lock, and what it needs to make it stands in tmp/', async t => {
+test('withDotlock() leaves nothing beside the lock; where it is taken often, what the next is made of stands in tmp/', async t => {
+  const folder = temporaryDirectory(t)
+  const path = join(folder, 'lock')
+  const inTmp = () => readdirSync(join(folder, 'tmp'))
+  mkdirSync(join(folder, 'tmp'))
+  const often = true
+  await withDotlock(path, () => assert.deepEqual(readdirSync(folder).sort(), ['lock', 'tmp']))
+  assert.deepEqual([readdirSync(folder), inTmp()], [['tmp'], []])
+  await withDotlock(path, () => {}, { often })
+  assert.deepEqual(readdirSync(folder), ['tmp'])
+  const [made = ''] = inTmp()
+  const { ino } = statSync(join(folder, 'tmp', made))
+  utimesSync(join(folder, 'tmp', made), 0, 0)
+  const look = () => {
+    assert.equal(statSync(path).ino, ino)
+    assert.ok(statSync(path).mtimeMs > Date.now() - 60_000, 'a lock is as old as its taking')
+  }
+  await withDotlock(path, look, { often })
+  assert.deepEqual(inTmp(), [made])
+  unlinkSync(join(folder, 'tmp', made))
+  const read = () => assert.equal(readFileSync(path, 'utf8'), `${process.pid}:${hostname()}`)
+  await withDotlock(path, read, { often })
+  assert.equal(inTmp().length, 1)
+})
+
+test('a process that ends takes what it made locks of with it', t => {
   const folder = temporaryDirectory(t)
   mkdirSync(join(folder, 'tmp'))
-  await withDotlock(join(folder, 'lock'), () => assert.deepEqual(readdirSync(folder).sort(), ['lock', 'tmp']))
-  assert.deepEqual([readdirSync(folder), readdirSync(join(folder, 'tmp'))], [['tmp'], []])
+  const module = new URL('../../lib/sys/dotlock.js', import.meta.url).href
+  const script = `import { withDotlock } from ${JSON.stringify(module)}
+    import { readdirSync } from 'node:fs'
+    const folder = process.argv[1]
+    await withDotlock(folder + '/lock', () => {}, { often: true })
+    console.log(readdirSync(folder + '/tmp').length)`
+  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script, folder])
+  assert.equal(stdout.toString().trim(), '1')
+  assert.deepEqual(readdirSync(join(folder, 'tmp')), [])
 })
 
 test('a stale lock is broken once, whoever else would break it', async t => {
