@@ -226,6 +226,9 @@ class StoredAccount implements ImapAccount {
   }
 }
 
+/** So many messages are brought to the disk at once while more are received: each has a file open. */
+const mostSyncing = 16
+
 /** Messages in tmp/ until all of them are there. */
 class StoredAppend implements ImapAppend {
   readonly #mailbox: Mailbox
@@ -233,6 +236,7 @@ class StoredAppend implements ImapAppend {
   readonly #messages: Appending[] = []
   readonly #events: Events
   #current: Delivery | undefined
+  readonly #syncing: Promise<void>[] = []
 
   constructor(mailbox: Mailbox, instead: number | undefined, events: Events) {
     this.#mailbox = mailbox
@@ -244,6 +248,7 @@ class StoredAppend implements ImapAppend {
     // Half of the octets are stored at least, if every second one is a CR: who has no room for them need not send them.
     const least = Math.ceil((size ?? 0) / 2) - (this.#instead ?? 0)
     await answering(() => this.#mailbox.requireRoom(least, this.#instead === undefined ? 1 : 0))
+    await this.#bringOut()
     const delivery = await this.#mailbox.begin()
     this.#current = delivery
     this.#messages.push({ delivery, flags, ...(date === undefined ? {} : { date }) })
@@ -253,7 +258,19 @@ class StoredAppend implements ImapAppend {
     await this.#current?.write(chunk)
   }
 
+  /** One message goes to the disk while the next is received (RFC 3502). */
+  async #bringOut(): Promise<void> {
+    const last = this.#messages.at(-1)
+    if (!last) return
+    const synced = last.delivery.sync(last.date)
+    // Waited for below, or before all of them are placed.
+    synced.catch(() => {})
+    this.#syncing.push(synced)
+    if (this.#syncing.length > mostSyncing) await this.#syncing.shift()
+  }
+
   async commit(): Promise<{ uidValidity: number; uids: readonly number[] }> {
+    await Promise.all(this.#syncing)
     const uids = await answering(() => this.#mailbox.append(this.#messages, this.#instead))
     const { uidValidity } = this.#mailbox
     await this.#events.arrived(this.#mailbox, uids)
