@@ -25,7 +25,7 @@ import type { Quota } from './quota.js'
 import { search } from './search.js'
 import { sort } from './sort.js'
 import type { State } from './state.js'
-import { needsSync, synchronise, synchroniseOnce } from './sync.js'
+import { hasDoubt, needsSync, synchronise, synchroniseOnce } from './sync.js'
 import { type Threads, thread } from './thread.js'
 import { type Appending, append, copy, type Transfer } from './transfer.js'
 import { View } from './view.js'
@@ -158,6 +158,7 @@ export class Mailbox {
       if (!isHeldUp) await ended
       else if ((await Promise.race([ended, delay(heldUp, 'still busy')])) === 'still busy') return
     }
+    if (state.loaded && !state.looking && hasDoubt(state)) void synchroniseOnce(state)
   }
 
   /** Begins a session on the mailbox: SELECT, or with `readOnly` EXAMINE, which moves and claims nothing. */

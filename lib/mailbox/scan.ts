@@ -9,8 +9,8 @@ const fineGrain = 12
 /** The same on file systems that keep whole seconds. */
 const coarseGrain = 2_100
 
-/** Reading a directory that takes no longer than this, in milliseconds, is never put off. */
-const little = 0.5
+/** Reading a directory of so few files is never put off. */
+const few = 500
 
 /** A message file as reading a directory finds it. */
 export interface File {
@@ -31,8 +31,9 @@ export class Directory {
   stale = true
   /** When it was last read, in milliseconds of the monotonic clock. */
   scannedAt = Number.NEGATIVE_INFINITY
-  /** How long reading it took, and how long that and matching it with the table, in milliseconds. */
-  cost = 0
+  /** How many files it had when it was read. */
+  count = 0
+  /** How long reading it and matching it with the table took, in milliseconds. */
   effort = 0
 
   constructor(maildir: string, part: 'new' | 'cur') {
@@ -45,12 +46,20 @@ export class Directory {
     return statSync(this.path, { bigint: true, throwIfNoEntry: false })?.mtimeNs
   }
 
-  /** Whether it should be read again now. A doubt alone is looked into at once where that costs little, else now and then. */
+  /** Whether it should be read again now, since something changed; a doubt alone counts where reading costs little. */
   wantsScan(): boolean {
     const now = this.stat()
     if (now === undefined || now !== this.mtime || this.stale) return true
-    if (!this.unsure || this.cost < little) return this.unsure
-    return isSettled(now) && performance.now() - this.scannedAt > this.effort * 20
+    return this.unsure && this.count < few
+  }
+
+  /**
+   * Whether a doubt alone should be looked into where that costs more: now and then, once nothing has changed for a
+   * while. Nobody is to wait for that.
+   */
+  get isDoubtDue(): boolean {
+    if (!this.unsure || Date.now() - Number(this.mtime / 1_000_000n) < coarseGrain) return false
+    return performance.now() - this.scannedAt > this.effort * 20
   }
 
   /** Whether others may have changed something since it was read; after {@link beforeOwnChange}, without a further look. */
@@ -66,7 +75,6 @@ export class Directory {
 
   /** Reads all names. Unless `moved`, nothing changed meanwhile, and a file that was not found is really gone. */
   async scan(): Promise<{ names: string[]; moved: boolean }> {
-    const started = performance.now()
     const before = this.stat()
     const settled = before !== undefined && isSettled(before)
     const names = await readNames(this.path)
@@ -75,7 +83,7 @@ export class Directory {
     this.stale = before !== after
     this.unsure = !settled
     this.scannedAt = performance.now()
-    this.cost = this.scannedAt - started
+    this.count = names.length
     return { names, moved: before !== after || !settled }
   }
 

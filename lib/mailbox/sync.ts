@@ -37,6 +37,11 @@ export function needsSync(state: State): boolean {
   return state.journal.changed() && performance.now() > state.journalPausedUntil
 }
 
+/** Whether somebody should look, while others go on, whether anything changed that could not be known of. */
+export function hasDoubt({ newDirectory, curDirectory }: State): boolean {
+  return newDirectory.isDoubtDue || curDirectory.isDoubtDue
+}
+
 /** synchronise() under the lock; those who ask while it runs share it. */
 export function synchroniseOnce(state: State): Promise<void> {
   state.looking ??= state
@@ -51,7 +56,9 @@ export function synchroniseOnce(state: State): Promise<void> {
 
 /** Reads what changed, gives UIDs to new files, and moves new/ to cur/ for sessions that write. Under the lock. */
 export async function synchronise(state: State): Promise<void> {
-  if (!state.loaded || state.newDirectory.wantsScan() || state.curDirectory.wantsScan()) await rescan(state)
+  const { newDirectory, curDirectory } = state
+  if (!state.loaded || newDirectory.wantsScan() || curDirectory.wantsScan() || hasDoubt(state))
+    await rescan(state)
   if (state.list.wantsRewrite) await state.list.rewrite()
   if (state.writers > 0) await moveNew(state)
 }
@@ -85,7 +92,9 @@ interface Scan {
 /** new/ is read before cur/: a file that moves on meanwhile is then seen twice, not never. */
 async function scan(state: State, complete: boolean): Promise<Scan[]> {
   const scans: Scan[] = []
-  for (const directory of [state.newDirectory, state.curDirectory].filter(one => complete || one.wantsScan()))
+  for (const directory of [state.newDirectory, state.curDirectory].filter(
+    one => complete || one.wantsScan() || one.isDoubtDue,
+  ))
     scans.push({ directory, ...(await directory.scan()) })
   return scans
 }

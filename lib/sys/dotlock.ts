@@ -23,7 +23,7 @@ import { basename, dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { errorCode, TemporaryError } from './error.js'
 import { Mutex } from './mutex.js'
-import { dropReady, keepReady, readyFile } from './ready-files.js'
+import { dropReady, keepReady, type ReadyFile, readyFile } from './ready-files.js'
 
 /** After how long an unreadable or foreign lock counts as left behind, in milliseconds (Dovecot's 120 s). */
 const staleAfter = 120_000
@@ -89,10 +89,10 @@ async function holding<T>(
 /** A link that names us: there whole, or not at all. */
 function take(path: string, often: boolean): boolean {
   const known = readyFile(path)
-  const mine = known ?? begin(path)
+  const mine = known?.path ?? begin(path)
   try {
     // Before others see it: the time is that of the file, which may be an old one.
-    if (known) touchLock(mine)
+    if (known) freshen(known)
     linkSync(mine, path)
     return true
   } catch (error) {
@@ -104,6 +104,14 @@ function take(path: string, often: boolean): boolean {
   // Somebody cleaned tmp/.
   dropReady(path)
   return take(path, often)
+}
+
+/** As a lock that is held is touched, so far apart may be its taking and its time. */
+function freshen(file: ReadyFile): void {
+  const now = Date.now()
+  if (Math.abs(now - file.touched) < touchEvery / 2) return
+  touchLock(file.path)
+  file.touched = now
 }
 
 /** For the next lock, if it is whole and in tmp/: beside the lock it would be in somebody's way. @returns whether it is */

@@ -8,20 +8,28 @@ import { unlinkSync } from 'node:fs'
 /** How long a file waits for its next use, in milliseconds. */
 const keptFor = 30_000
 
-const files = new Map<string, { readonly path: string; readonly timer: NodeJS.Timeout }>()
+/** A file that is kept. */
+export interface ReadyFile {
+  readonly path: string
+  /** When its time was set last, in milliseconds since 1970. */
+  touched: number
+}
+
+const files = new Map<string, ReadyFile & { readonly timer: NodeJS.Timeout }>()
 
 /** The file that is kept for something; it may have been removed. */
-export function readyFile(purpose: string): string | undefined {
+export function readyFile(purpose: string): ReadyFile | undefined {
   const file = files.get(purpose)
   file?.timer.refresh()
-  return file?.path
+  return file
 }
 
 /** Keeps a file for a while, and no longer than this process lives. */
 export function keepReady(purpose: string, path: string): void {
   dropReady(purpose)
   if (files.size === 0) process.once('exit', dropAll)
-  files.set(purpose, { path, timer: setTimeout(() => dropReady(purpose), keptFor).unref() })
+  const timer = setTimeout(() => dropReady(purpose), keptFor).unref()
+  files.set(purpose, { path, touched: Date.now(), timer })
 }
 
 /** Removes a file that is kept, if one is. */

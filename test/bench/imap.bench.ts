@@ -111,6 +111,8 @@ const singly =
     for (let i = 1; i <= times; i++) await client.run(text(i))
   }
 
+const archive: Work = client => client.run('CREATE Archive').catch(() => {})
+
 const envelope = 'FETCH 1:* (ENVELOPE BODYSTRUCTURE INTERNALDATE RFC822.SIZE)'
 const headers = `FETCH 1:* (UID RFC822.SIZE FLAGS BODY.PEEK[HEADER.FIELDS (${thunderbird})])`
 const lines: readonly Line[] = [
@@ -170,16 +172,18 @@ const lines: readonly Line[] = [
   {
     what: `COPY ${some}`,
     work: command(`COPY 1:${some} Archive`),
-    before: async client => void (await client.run('CREATE Archive').catch(() => {})),
+    before: archive,
   },
   {
     what: `APPEND ${some}, singly`,
+    before: archive,
     work: async client => {
       for (let i = 0; i < some; i++) await client.append('Archive', message)
     },
   },
   {
     what: `MULTIAPPEND ${some}`,
+    before: archive,
     work: client => client.append('Archive', ...Array<Buffer>(some).fill(message)),
   },
   {
