@@ -110,16 +110,24 @@ export async function store(
   return result
 }
 
+/** Of how many messages at most it is found out without the lock that they have what is asked for. */
+const mostUnlocked = 100
+
 /** Whether all messages are there and have what is asked for, by all that is known under the lock: it is not taken then. */
 function changesNothing(state: State, uids: ArrayLike<number>, { mode, flags }: FlagChange): boolean {
+  const { table, curDirectory, newDirectory } = state
+  if (uids.length > mostUnlocked || state.isBehind) return false
   const set = state.flags.find(flags)
-  if (set.extras.length > 0 || (mode === 'replace' && state.table.extras.size > 0)) return false
+  if (set.extras.length > 0 || (mode === 'replace' && table.extras.size > 0)) return false
+  const isDoubtful = [curDirectory, newDirectory].some(each => each.isDoubtful || each.wantsScan())
   for (let i = 0; i < uids.length; i++) {
-    const row = state.table.find(uids[i]!)
-    const mask = state.table.masks[row]
+    const row = table.find(uids[i]!)
+    const mask = table.masks[row]
     if (mask === undefined || combine(mask, mode, set.mask) !== mask) return false
+    if (isDoubtful && !statSync(pathOf(state.directoryOf(row), table.names[row]!), { throwIfNoEntry: false }))
+      return false
   }
-  return !state.isBehind
+  return true
 }
 
 /**
