@@ -137,6 +137,12 @@ class Disk {
     })
   }
 
+  /** What a lock is made of again stays in tmp/ for a while. */
+  #messagesIn(user: string, directory: string): string[] {
+    const names = readdirSync(join(this.#home, user, 'Maildir', directory))
+    return names.filter(name => !name.startsWith('dovecot-uidlist.lock.'))
+  }
+
   /** `@ message alice INBOX plain S`: a file in cur/ with these letters, or in new/ without any. */
   message: Action = (user = '', mailbox = '', fixture = '', letters) => {
     const directory = this.#directory(user, mailbox)
@@ -186,11 +192,9 @@ class Disk {
       ),
     folder: (user = '', name = '') =>
       assert.ok(readdirSync(join(this.#home, user, 'Maildir')).includes(name), `no folder ${name}`),
-    empty: (user = '', directory = '') =>
-      assert.deepEqual(readdirSync(join(this.#home, user, 'Maildir', directory)), []),
+    empty: (user = '', directory = '') => assert.deepEqual(this.#messagesIn(user, directory), []),
     /** The server needs a moment to notice that a client is gone. */
-    'soon-empty': (user = '', directory = '') =>
-      until(() => readdirSync(join(this.#home, user, 'Maildir', directory)).length === 0),
+    'soon-empty': (user = '', directory = '') => until(() => this.#messagesIn(user, directory).length === 0),
     above: (larger, smaller) =>
       assert.ok(Number(larger) > Number(smaller), `${larger} is not above ${smaller}`),
     differ: (first, second) => assert.notEqual(first, second),
