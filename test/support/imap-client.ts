@@ -123,7 +123,25 @@ export class ImapClient {
         assert.equal(uid, known, `the UID of message ${number} changed (${command})`)
       if (uid !== 0) this.uids[number - 1] = uid
     }
+    const vanished = /^VANISHED ([\d:,]+)/.exec(line)?.[1]
+    if (vanished !== undefined) this.#vanish(vanished)
     this.onUntagged(line)
+  }
+
+  /** RFC 7162 §3.2.10: messages that go, by their UIDs, which need not have been told. */
+  #vanish(set: string): void {
+    for (const part of set.split(',')) {
+      const [from = 0, to = from] = part.split(':').map(Number)
+      for (let uid = from; uid <= to; uid++) {
+        const known = this.uids.indexOf(uid)
+        // UIDs ascend: before the first higher one, and behind the last lower one.
+        const higher = this.uids.findIndex(each => each > uid)
+        const end = higher < 0 ? this.uids.length : higher
+        const at = known >= 0 ? known : this.uids[end - 1] === 0 ? end - 1 : -1
+        assert.ok(at >= 0, `${uid} vanished where it never was`)
+        this.uids.splice(at, 1)
+      }
+    }
   }
 
   /** A line with its literals, one character an octet; undefined when the server has closed. */

@@ -28,7 +28,7 @@ const flagPool = ['\\Seen', '\\Flagged', '\\Answered', '\\Draft', '$Label1', 'Bl
 const plenty = 60
 
 /** A line protocol, as little of it as a client needs. */
-class Lines {
+export class Lines {
   readonly #socket: Socket
   #text = ''
   #closed = false
@@ -79,7 +79,7 @@ class Lines {
   }
 }
 
-const reply = /(?:^|\r\n)\d{3} [^\r]*\r\n/
+export const reply = /(?:^|\r\n)\d{3} [^\r]*\r\n/
 
 /** Messages by SMTP to alice, to bob, to both, to carol, and to elsewhere. */
 async function smtp({ fleet, ledger, sent }: Stage, go: () => boolean): Promise<void> {

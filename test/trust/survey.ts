@@ -7,9 +7,9 @@ import { type Places, place } from './ledger.js'
 import { folders, type Stage } from './load.js'
 
 /** What a Maildir may hold besides mail. Names that end in .tmp are written over the next time. */
-const known =
+export const known =
   /^(?:cur|new|tmp|subscriptions|maildirfolder|maildirsize|dovecot-(?:uidlist|keywords|uidvalidity(?:\.[0-9a-f]+)?)|dovecot-uidlist\.tmp|postern\.(?:index|journal|cache|text)(?:\.tmp)?)$/
-const messageName = /^\d+\.[^:/]+(?::2,[A-Za-z]*)?$/
+export const messageName = /^\d+\.[^:/]+(?::2,[A-Za-z]*)?$/
 
 /** Finds out where every message is, and settles the ledger. */
 export async function survey(stage: Stage): Promise<void> {
