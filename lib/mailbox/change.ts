@@ -84,7 +84,8 @@ export async function store(
   const begin = async () => {
     curDirectory.beforeOwnChange()
     newDirectory.beforeOwnChange()
-    set = change.mode === 'remove' ? state.flags.find(change.flags) : await state.flags.give(change.flags)
+    set =
+      change.mode === 'remove' ? state.flags.find(change.flags) : await state.flags.give(change.flags, state)
     changed = []
     rekeyed.clear()
   }

@@ -71,12 +71,16 @@ export class FlagNames {
     return { mask: this.#maskOf(flags), extras }
   }
 
-  /** Flags; new keywords get letters as long as there are any. To be called under the lock, after read(). */
-  async give(flags: readonly string[]): Promise<FlagSet> {
+  /**
+   * Flags; new keywords get letters as long as there are any. To be called under the lock, after read().
+   *
+   * @param state what tells which letters messages have already
+   */
+  async give(flags: readonly string[], state: { readonly lettersInUse: number }): Promise<FlagSet> {
     const keywords = flags.filter(flag => !flag.startsWith('\\'))
     let extras: string[] = []
     if (keywords.some(keyword => this.bitOf(keyword) === undefined)) {
-      extras = await this.#keywords.add(keywords)
+      extras = await this.#keywords.add(keywords, state.lettersInUse)
       this.#ofMask.clear()
     }
     this.meet(extras)

@@ -80,14 +80,16 @@ export class Keywords {
   /**
    * Gives letters to names that have none. To be called under the lock, after read().
    *
+   * @param inUse bits of letters that messages have: one without a name came with a file from elsewhere, and
+   * messages that have it must not get the keyword
    * @returns the names for which no letter was left
    */
-  async add(names: readonly string[]): Promise<string[]> {
+  async add(names: readonly string[], inUse = 0): Promise<string[]> {
     const all = Array.from({ length: letterCount }, (_, index) => this.#names[index])
     const left: string[] = []
     for (const name of names) {
       if (all.some(other => other?.toLowerCase() === name.toLowerCase())) continue
-      const free = all.indexOf(undefined)
+      const free = all.findIndex((other, i) => other === undefined && !(inUse & (1 << (firstKeywordBit + i))))
       if (free < 0) left.push(name)
       else all[free] = name
     }

@@ -122,7 +122,7 @@ interface Placed {
 /** One after the other, since new keywords get letters. */
 async function setsOf(state: State, job: Job): Promise<FlagSet[]> {
   const sets: FlagSet[] = []
-  for (const { flags } of job.arrivals) sets.push(await state.flags.give(flags))
+  for (const { flags } of job.arrivals) sets.push(await state.flags.give(flags, state))
   return sets
 }
 

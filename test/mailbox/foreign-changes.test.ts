@@ -136,6 +136,17 @@ test('letters that nobody named are kept and not shown', async () => {
   inbox.close()
 })
 
+test('a letter that nobody named is given to no keyword while a message has it', async () => {
+  const root = bareMaildir()
+  put(root, 'cur/1.M1P1.h:2,a')
+  put(root, 'cur/2.M1P1.h:2,')
+  const inbox = await openInbox(root)
+  await inbox.store([2], { mode: 'add', flags: ['Work'] })
+  assert.deepEqual(flagsOf(inbox), { 1: '', 2: 'Work' })
+  assert.deepEqual(files(root), ['cur/1.M1P1.h:2,a', 'cur/2.M1P1.h:2,b'])
+  inbox.close()
+})
+
 test('a list of UIDs with another UIDVALIDITY ends the sessions; new ones see the new UIDs', async () => {
   const inbox = await openInbox(freshRoot())
   await add(inbox, 'x\r\n')
