@@ -77,6 +77,11 @@ export class Mailbox {
     return this.#state.directory
   }
 
+  /** It was deleted or renamed: all that is asked of it from now on fails. */
+  get isGone(): boolean {
+    return this.#state.isGone
+  }
+
   get uidValidity(): number {
     return this.#state.list.validity
   }

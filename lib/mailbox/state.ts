@@ -117,7 +117,9 @@ export class State {
     try {
       return await withDotlock(this.#lock, () => this.#inLock(work), { often: true })
     } catch (error) {
-      if (this.curDirectory.stat() === undefined) this.fail()
+      // Deleted under our hands, or made anew since.
+      const now = markOf(this.curDirectory.path)
+      if (!now || (this.#mark && !isSameDirectory(this.#mark, now))) this.fail()
       throw error
     } finally {
       this.busy--
@@ -252,6 +254,14 @@ export class State {
   nextModseq(): number {
     this.modseq = Math.max(this.modseq + 1, Math.floor(this.clock() * 1000))
     return this.modseq
+  }
+
+  /** Letters of keywords that messages have, as bits of a mask, named or not. */
+  get lettersInUse(): number {
+    const { masks, count } = this.table
+    let used = 0
+    for (let row = 0; row < count; row++) used |= masks[row]!
+    return used
   }
 
   /** Tells every session that there may be news. */

@@ -224,7 +224,9 @@ export class SelectedMailbox implements ImapMailbox {
   async #transfer(to: string, work: (target: Mailbox) => Promise<Transfer>): Promise<CopyResult> {
     const { mailbox: target, rights = allRights } = await this.#openTarget(to)
     try {
-      const { validity, sources, targets } = await answering(() => this.#alive(() => work(target)))
+      const { validity, sources, targets } = await answering(() =>
+        this.#alive(() => this.#reaching(target, work)),
+      )
       if (rights !== allRights) {
         const flags = target.flags.filter(flag => !flagsAllowed(rights)(flag))
         await target.store(targets, { mode: 'remove', flags })
@@ -233,6 +235,17 @@ export class SelectedMailbox implements ImapMailbox {
       return { uidValidity: validity, from: sources, to: targets }
     } finally {
       target.close()
+    }
+  }
+
+  /** A target that was deleted meanwhile is no reason to leave the session (RFC 3501 §6.4.7). */
+  async #reaching(target: Mailbox, work: (target: Mailbox) => Promise<Transfer>): Promise<Transfer> {
+    try {
+      return await work(target)
+    } catch (error) {
+      if (error instanceof MailboxGone && target.isGone && !this.#mailbox.isGone)
+        throw no('TRYCREATE', error.message, { cause: error })
+      throw error
     }
   }
 
