@@ -168,8 +168,7 @@ export class Book {
   adopt(found: readonly Found[], make: (one: Found) => Copy): void {
     for (const one of found) {
       const copy = this.at(one.folder, one.uid)
-      const others = this.in(one.folder).filter(each => each.id === one.id && each.uids.size > 0)
-      if ((copy && copy.uids.size > 1) || (!copy && others.length > 0)) this.excuse('given another UID')
+      if (copy && copy.uids.size > 1 && !copy.isMistakable) this.excuse('given another UID')
       if (copy?.isTheirs(one.flags)) this.excuse('went by flags of before')
     }
     this.since = performance.now()
