@@ -49,10 +49,12 @@ function encodeQ(text: string): string {
   return encoded
 }
 
+const digits = Array.from({ length: 256 }, (_, octet) => octet.toString(16).toUpperCase().padStart(2, '0'))
+
 function hex(char: string, sign: string): string {
-  return [...Buffer.from(char)]
-    .map(octet => sign + octet.toString(16).toUpperCase().padStart(2, '0'))
-    .join('')
+  const code = char.charCodeAt(0)
+  if (code < 128) return `${sign}${digits[code]}`
+  return [...Buffer.from(char)].map(octet => `${sign}${digits[octet]}`).join('')
 }
 
 /**

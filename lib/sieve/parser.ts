@@ -6,14 +6,16 @@ import type { Argument, CommandNode, StringNode, TestNode } from './syntax.js'
 /** How deep blocks, and tests within tests, may stand in each other (RFC 5228 §2.10.7 wants fifteen at least). */
 const deepest = 32
 const mostArguments = 32
+/** After so many errors it is no script, and the rest is not read. */
+const mostErrors = 1_000
 
 /** Parses a whole script. What was wrong is in `problems`; commands in which something was are marked broken. */
 export function parse(text: string, problems: Problems): readonly CommandNode[] {
   return new Parser(text, problems).script()
 }
 
-/** Thrown within the parser to give a command up. */
-class Unparsable extends Error {}
+/** Thrown within the parser to give a command up; one for all, since a script may be full of them. */
+const unparsable = new Error('unparsable')
 
 class Parser {
   readonly #lexer: Lexer
@@ -30,10 +32,14 @@ class Parser {
     const commands: CommandNode[] = []
     for (;;) {
       commands.push(...this.#commands(0))
-      if (this.#token.kind === 'end') return commands
+      if (this.#token.kind === 'end' || this.#isHopeless) return commands
       this.#problems.error(this.#token.at, 'this } closes nothing')
       this.#take()
     }
+  }
+
+  get #isHopeless(): boolean {
+    return this.#problems.count >= mostErrors
   }
 
   #at(kind: Token['kind']): boolean {
@@ -49,7 +55,8 @@ class Parser {
   /** The commands up to a `}` or the end. */
   #commands(depth: number): readonly CommandNode[] {
     const commands: CommandNode[] = []
-    while (this.#token.kind !== '}' && this.#token.kind !== 'end') commands.push(this.#command(depth))
+    while (this.#token.kind !== '}' && this.#token.kind !== 'end' && !this.#isHopeless)
+      commands.push(this.#command(depth))
     return commands
   }
 
@@ -65,7 +72,7 @@ class Parser {
       this.#take()
       return { ...head, block: undefined, broken: false }
     } catch (error) {
-      if (!(error instanceof Unparsable)) throw error
+      if (error !== unparsable) throw error
       this.#skip()
       return { ...head, block: undefined, broken: true }
     }
@@ -157,7 +164,7 @@ class Parser {
   #fail(message: string): never {
     // What the lexer could not read, or found without an end, it has told already.
     if (this.#token.kind !== 'garbage' && !this.#reported()) this.#problems.error(this.#token.at, message)
-    throw new Unparsable()
+    throw unparsable
   }
 
   /** Whether something is known to be wrong at this very token. */

@@ -228,3 +228,15 @@ test('no text makes the parser fail, and what it cannot read it says', () => {
     }),
   )
 })
+
+for (const [what, piece] of [
+  ['braces', '} '],
+  ['commands', 'l} '],
+  ['garbage', '; '],
+] as const)
+  test(`a script of nothing but wrong ${what} is given up, not read to its end`, () => {
+    const problems = new Problems('test')
+    const commands = parse(piece.repeat(300_000), problems)
+    assert.equal(problems.count, 1_000)
+    assert.ok(commands.length <= 1_000)
+  })

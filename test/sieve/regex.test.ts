@@ -152,3 +152,9 @@ test('no pattern makes the engine throw anything but a RegexError', () => {
     ),
   )
 })
+
+test('letters that come again share what is known of them', () => {
+  const { instructions } = compileRegex('4294967296'.repeat(400), true)
+  const known = new Set(instructions.map(each => (each.op === 'set' ? each.has : undefined)))
+  assert.equal(known.size, 6)
+})

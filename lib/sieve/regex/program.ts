@@ -35,6 +35,8 @@ class Builder {
   readonly instructions: Instruction[] = []
   readonly #ignoreCase: boolean
   readonly #length: number
+  /** What is asked of a character, by its set: most patterns have the same ones many times. */
+  readonly #memberships = new Map<string, (codePoint: number) => boolean>()
   #added = 0
 
   constructor(ignoreCase: boolean, length: number) {
@@ -55,7 +57,7 @@ class Builder {
       case 'empty':
         return
       case 'set':
-        this.push({ op: 'set', has: membership(expression.set, this.#ignoreCase) })
+        this.push({ op: 'set', has: this.#membership(expression.set) })
         return
       case 'assertion':
         this.push({ op: 'assert', assertion: expression.assertion })
@@ -74,6 +76,13 @@ class Builder {
       case 'repeat':
         this.#repeat(expression.inner, expression.least, expression.most)
     }
+  }
+
+  #membership(set: CharacterSet): (codePoint: number) => boolean {
+    const key = `${set.negated}${set.ranges}`
+    const known = this.#memberships.get(key) ?? membership(set, this.#ignoreCase)
+    this.#memberships.set(key, known)
+    return known
   }
 
   #tooLarge(): RegexError {

@@ -75,6 +75,9 @@ function median(values: readonly number[]): number {
   return sorted[sorted.length >> 1] ?? 0
 }
 
+/** Looks from which on resident memory says anything: until then it goes up with what is compiled and set aside. */
+const enough = 40
+
 /** One line for each process and kind, those that grow marked. */
 export function table(readings: Readonly<Record<string, readonly Reading[]>>): {
   lines: string[]
@@ -92,7 +95,7 @@ export function table(readings: Readonly<Record<string, readonly Reading[]>>): {
       const isMemory = kind === 'heap' || kind === 'external' || kind === 'resident'
       const say = (value: number) => (isMemory ? (value / 2 ** 20).toFixed(1) : String(value))
       const cell = `${say(early)} > ${say(late)}`
-      if (grows) growing.push(`${name}: ${kind} ${cell}`)
+      if (grows && (kind !== 'resident' || series.length >= enough)) growing.push(`${name}: ${kind} ${cell}`)
       line += (grows ? `${cell} !` : cell).padEnd(15)
     }
     lines.push(line.trimEnd())
