@@ -248,19 +248,26 @@ class Remote implements Source {
 
   async wait(signal: AbortSignal): Promise<void> {
     const flow = this.#flow
+    let stop = () => {}
     const news = new Promise<void>(resolve => {
       this.#told = resolve
-      signal.addEventListener('abort', () => resolve(), { once: true })
+      stop = resolve
     })
-    // What was told in the middle of another command is not told again.
-    if (!signal.aborted && !this.#isNews) {
-      const idling = this.#say(() => flow.idle()).catch(error => error as Error)
-      await news
-      if (flow.usable) await this.#say(() => flow.noop())
-      const outcome = await idling
-      if (outcome instanceof Error) throw outcome
+    signal.addEventListener('abort', stop)
+    try {
+      // What was told in the middle of another command is not told again.
+      if (!signal.aborted && !this.#isNews) {
+        const idling = this.#say(() => flow.idle()).catch(error => error as Error)
+        await news
+        if (flow.usable) await this.#say(() => flow.noop())
+        const outcome = await idling
+        if (outcome instanceof Error) throw outcome
+      }
+      this.#isNews = false
+    } finally {
+      // The signal lasts, and the next wait brings its own.
+      signal.removeEventListener('abort', stop)
     }
-    this.#isNews = false
   }
 
   async close(): Promise<void> {

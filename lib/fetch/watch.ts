@@ -127,8 +127,9 @@ class Watcher {
       const told = pairings.filter(({ remote }) => this.#news.delete(remote.path))
       // The folder that is waited in is looked at last: it stays open.
       await this.#pass([...told.filter(each => each !== first), ...(first ? [first] : [])])
-      const wake = AbortSignal.any([this.#wake.signal, signal])
-      if (this.#news.size > 0 || wake.aborted) return
+      // The end wakes it too, see run(). A signal made of both would be remembered by the one that lasts, each time.
+      const wake = this.#wake.signal
+      if (this.#news.size > 0 || wake.aborted || signal.aborted) return
       if (first) await (await this.#session.source()).wait(wake)
       else await new Promise(resolve => wake.addEventListener('abort', resolve, { once: true }))
     } finally {

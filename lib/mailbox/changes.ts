@@ -3,12 +3,16 @@
 interface Change {
   readonly tick: number
   readonly uids: readonly number[]
-  /** The session that made the change and need not be told; undefined for anybody else. */
+  /** The mark of the session that made the change and need not be told; undefined for anybody else. */
   readonly by: object | undefined
 }
 
-/** How many messages the log remembers; who asks for more looks through the column of ticks. */
+/**
+ * How much the log remembers: a message counts one, a change so much besides, as it takes memory also when it is of one
+ * message. Who asks for more looks through the column of ticks.
+ */
 const longest = 20_000
+const perChange = 20
 
 /** Flag changes in order. A tick counts them; it means nothing outside this process. */
 export class ChangeLog {
@@ -19,14 +23,14 @@ export class ChangeLog {
   /** Changes up to this tick are forgotten. */
   #floor = 0
 
-  /** Notes that the flags of messages changed. @returns the tick */
+  /** Notes that the flags of messages changed. @param by a session's mark, not the session: it is kept @returns the tick */
   add(uids: readonly number[], by?: object): number {
     this.tick++
     this.#changes.push({ tick: this.tick, uids, by })
-    this.#size += uids.length
+    this.#size += uids.length + perChange
     while (this.#size > longest && this.#changes.length > 1) {
       const gone = this.#changes.shift()!
-      this.#size -= gone.uids.length
+      this.#size -= gone.uids.length + perChange
       this.#floor = gone.tick
     }
     return this.tick

@@ -74,6 +74,7 @@ export function drop(directory: string): void {
   const shared = inMemory.get(directory)
   inMemory.delete(directory)
   if (!shared) return
+  clearTimeout(shared.timer)
   shared.state.isGone = true
   shared.state.close()
   shared.state.notify()

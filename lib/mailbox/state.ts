@@ -24,6 +24,8 @@ export class MailboxGone extends MailError {
 
 /** A session that makes changes: it knows of them. */
 export interface Author {
+  /** What it is known by: changes outlive the session, and must not hold it. */
+  readonly mark: object
   /** Between two ticks of the change log stands its own change alone. */
   passOver(before: number, after: number): void
 }
@@ -236,7 +238,7 @@ export class State {
   /** Notes for sessions here that flags changed. @param by the session that need not be told */
   mark(uids: readonly number[], by?: Author): void {
     const before = this.changes.tick
-    const tick = this.changes.add(uids, by)
+    const tick = this.changes.add(uids, by?.mark)
     by?.passOver(before, tick)
     for (const uid of uids) {
       const row = this.table.find(uid)

@@ -26,6 +26,8 @@ export interface SyncOptions {
 
 /** One session's view. Made by Mailbox.select(); to be closed. */
 export class View {
+  /** What its own changes are known by. */
+  readonly mark = {}
   readonly readOnly: boolean
   readonly #state: State
   readonly #validity: number
@@ -211,7 +213,7 @@ export class View {
   #syncFlags(lastTold: number, updates: Update[]): void {
     const { table, changes } = this.#state
     if (changes.tick === this.#tick) return
-    for (const uid of changes.since(this.#tick, this) ?? this.#changedSince(this.#tick)) {
+    for (const uid of changes.since(this.#tick, this.mark) ?? this.#changedSince(this.#tick)) {
       const row = table.find(uid)
       const seq = this.seqOf(uid)
       if (row < 0 || seq === 0 || uid > lastTold) continue

@@ -10,7 +10,7 @@ const courses: readonly (readonly [what: string, kind: Kind, values: readonly nu
   ['a heap that grows to the end', 'heap', steps.map(i => (20 + i / 4) * mib), true],
   ['one descriptor at every look', 'descriptors', steps.map(i => 20 + i), true],
   ['one look at a busy moment', 'descriptors', steps.map(i => (i === 35 ? 40 : 20)), false],
-  ['a watch at every fourth look', 'watches', steps.map(i => 8 + (i >> 2)), true],
+  ['a watch at every fourth look', 'watches', steps.map(i => 8 + (i >> 1)), true],
 ]
 for (const [what, kind, values, grows] of courses)
   test(`${what}: ${grows ? 'grows' : 'does not grow'}`, () => assert.equal(trend(kind, values).grows, grows))

@@ -5,7 +5,7 @@ import { Sink } from '../../relay/sink.js'
 import { removeTree, until } from '../../support/world.js'
 import { Chance } from '../ledger.js'
 import { runLap, warm } from './lap.js'
-import { descriptorsOf, read, table } from './meter.js'
+import { openOf, read, table } from './meter.js'
 import { accounts, daemons, fetcher, Suite, users } from './suite.js'
 
 export interface Course {
@@ -87,7 +87,7 @@ async function look(suite: Suite, sink: Sink): Promise<void> {
 async function settled(pid: number): Promise<void> {
   let [last, since] = [-1, Date.now()]
   await until(() => {
-    const now = descriptorsOf(pid)
+    const now = openOf(pid).descriptors
     if (now !== last) [last, since] = [now, Date.now()]
     return Date.now() - since > 200
   }, 60_000)

@@ -1,10 +1,19 @@
 /** What a process holds, and whether it holds more and more. */
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { until } from '../../support/world.js'
 
 /** What is looked at: octets of memory, and counts. */
-export const kinds = ['heap', 'external', 'resident', 'descriptors', 'threads', 'watches', 'timers'] as const
+export const kinds = [
+  'heap',
+  'external',
+  'resident',
+  'descriptors',
+  'kept',
+  'threads',
+  'watches',
+  'timers',
+] as const
 export type Kind = (typeof kinds)[number]
 export type Reading = Readonly<Record<Kind, number>>
 
@@ -13,8 +22,11 @@ const slack: Readonly<Record<Kind, { readonly share: number; readonly floor: num
   heap: { share: 0.1, floor: 1.5 * 2 ** 20 },
   external: { share: 0.1, floor: 2 ** 20 },
   resident: { share: 0.1, floor: 12 * 2 ** 20 },
-  descriptors: { share: 0, floor: 2 },
+  // A thread has five, and lives for fifteen seconds after its work.
+  descriptors: { share: 0, floor: 12 },
   threads: { share: 0, floor: 2 },
+  // Mailboxes stay known for five minutes, here and on the threads that search them.
+  kept: { share: 0.5, floor: 60 },
   watches: { share: 0, floor: 2 },
   timers: { share: 0, floor: 4 },
 }
@@ -34,13 +46,22 @@ export async function read(pid: number, folder: string): Promise<Reading> {
     timers,
     resident: line('VmRSS') * 1024,
     threads: line('Threads'),
-    descriptors: descriptorsOf(pid),
+    ...openOf(pid),
     watches: watchesOf(pid),
   }
 }
 
-export function descriptorsOf(pid: number): number {
-  return readdirSync(`/proc/${pid}/fd`).length
+/** How much is open, files of mailboxes that are kept open counted apart. */
+export function openOf(pid: number): { descriptors: number; kept: number } {
+  let [descriptors, kept] = [0, 0]
+  for (const fd of readdirSync(`/proc/${pid}/fd`))
+    try {
+      if (/\/postern\.(?:text|cache)/.test(readlinkSync(`/proc/${pid}/fd/${fd}`))) kept++
+      else descriptors++
+    } catch {
+      // Closed meanwhile.
+    }
+  return { descriptors, kept }
 }
 
 function watchesOf(pid: number): number {

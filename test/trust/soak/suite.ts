@@ -38,7 +38,7 @@ const portNames = [
 type Ports = Readonly<Record<(typeof portNames)[number], number>>
 
 export const password = 'pw'
-/** Whom the load is for; the last of them is filtered, and the one before has a password that is slow to check. */
+/** Whom the load is for: the last of them is filtered, and the one before has a password that is slow to check. */
 export const users = Array.from({ length: 24 }, (_, i) => `u${i}`)
 /** Accounts at the provider; the last is fetched by runs, the others are watched. Each has a mailbox of its name here. */
 export const accounts = ['p0', 'p1', 'p2', 'p3', 'p4'] as const
