@@ -54,10 +54,10 @@ export async function soak(course: Course): Promise<{ faults: string[] } | undef
   if (state.laps < laps) return undefined
   const { lines, growing } = table(state.readings)
   for (const line of lines) course.say(line)
-  const faults = [...growing, ...lost(suite), ...wrong(suite)]
+  const faults = [...growing, ...state.faults, ...wrong(suite)]
   for (const fault of faults) course.say(fault)
   await suite.end()
-  removeTree(course.folder)
+  if (faults.length === 0) removeTree(course.folder)
   return { faults }
 }
 
@@ -80,6 +80,8 @@ async function look(suite: Suite, sink: Sink): Promise<void> {
       readings[name] = [...(readings[name] ?? []), await read(pids[name], suite.meters)]
     }),
   )
+  const count = lost(suite)
+  if (count !== undefined) suite.state.faults.push(`lap ${suite.state.laps}: ${count}`)
   suite.keep()
 }
 
@@ -100,7 +102,7 @@ function told(done: Readonly<Record<string, number>>): string {
 }
 
 /** What came less what was removed is what is there. */
-function lost(suite: Suite): string[] {
+function lost(suite: Suite): string | undefined {
   const { done } = suite.state
   let there = 0
   const folders = ['', '.Archive', ...accounts.map(name => `.${name}`)]
@@ -113,7 +115,7 @@ function lost(suite: Suite): string[] {
           // Nobody was in it yet.
         }
   const left = (done['in'] ?? 0) - (done['out'] ?? 0)
-  return left === there ? [] : [`${left} messages should be left, and there are ${there}`]
+  return left === there ? undefined : `${left} messages should be left, and there are ${there}`
 }
 
 /** Errors that no client could cause. */

@@ -54,6 +54,7 @@ export interface State {
   /** What was done, by name. */
   readonly done: Record<string, number>
   readonly readings: Record<string, Reading[]>
+  readonly faults: string[]
   /** Seconds under load. */
   seconds: number
 }
@@ -87,6 +88,7 @@ export class Suite {
       laps: 0,
       done: {},
       readings: {},
+      faults: [],
       seconds: 0,
     })
     suite.keep()
