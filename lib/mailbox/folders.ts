@@ -92,11 +92,32 @@ export class Folders {
     if (!directory) throw new MailboxError('nonexistent', `${name} does not exist`)
     if (this.below(name).length > 0)
       throw new MailboxError('hasChildren', `${name} has mailboxes below it; delete these first`)
-    await rm(`${this.root}/${trash}`, { recursive: true, force: true })
-    renameSync(directory, `${this.root}/${trash}`)
+    await this.#throwAway(directory)
     left()
     await syncDirectory(this.root)
-    await rm(`${this.root}/${trash}`, { recursive: true, force: true })
+    await this.#emptyTrash()
+  }
+
+  /** Sessions may delete several mailboxes at once, and each of them stands in the same place for a moment. */
+  async #throwAway(directory: string): Promise<void> {
+    for (let patience = 100; ; patience--)
+      try {
+        await this.#emptyTrash()
+        renameSync(directory, `${this.root}/${trash}`)
+        return
+      } catch (error) {
+        if (!isTaken(error) || patience === 0) throw error
+      }
+  }
+
+  async #emptyTrash(): Promise<void> {
+    for (let patience = 100; ; patience--)
+      try {
+        await rm(`${this.root}/${trash}`, { recursive: true, force: true })
+        return
+      } catch (error) {
+        if (!isTaken(error) || patience === 0) throw error
+      }
   }
 
   /**
@@ -128,4 +149,8 @@ export class Folders {
       throw new MailboxError('alreadyExists', `${target} exists already`)
     }
   }
+}
+
+function isTaken(error: unknown): boolean {
+  return ['ENOTEMPTY', 'EEXIST'].includes(errorCode(error) ?? '')
 }

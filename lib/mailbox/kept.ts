@@ -32,7 +32,13 @@ export async function columnsOf(state: State, uids: ArrayLike<number>): Promise<
     held.set(state, entry)
   }
   clearTimeout(known?.timer)
-  const columns = await entry.columns
+  let columns = await entry.columns
+  if (isMostlyGone(columns, state) && held.get(state) === entry) {
+    // Who sorts at this moment goes on with the old ones. To read the headers that are left is less than was read.
+    columns = new Columns(validity)
+    entry = { validity, columns: Promise.resolve(columns), timer: undefined, writing: undefined }
+    held.set(state, entry)
+  }
   clearTimeout(entry.timer)
   entry.timer = setTimeout(() => void letGo(state, entry), linger).unref()
   columns.follow(uids)
@@ -43,12 +49,16 @@ async function load(state: State, validity: number): Promise<Columns> {
   try {
     const columns = await readColumns(state.directory, validity)
     const { table } = state
-    if (columns && columns.count > table.count * 2 + manyGone) columns.drop(uid => table.find(uid) < 0)
+    if (columns && isMostlyGone(columns, state)) columns.drop(uid => table.find(uid) < 0)
     return columns ?? new Columns(validity)
   } catch (error) {
     state.log.warning('columns-not-read', { mailbox: state.name, error: describe(error) })
     return new Columns(validity)
   }
+}
+
+function isMostlyGone(columns: Columns, { table }: State): boolean {
+  return columns.count > table.count * 2 + manyGone
 }
 
 async function letGo(state: State, entry: Held): Promise<void> {

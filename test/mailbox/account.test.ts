@@ -168,3 +168,19 @@ test('what dead processes left in tmp/ of any mailbox goes when it is old enough
   assert.deepEqual(readdirSync(join(`${other}/moved`, 'tmp')), [])
   assert.deepEqual(readdirSync(join(`${other}/moved`, '.Work', 'tmp')), [])
 })
+
+test('mailboxes that are deleted at the same time do not stand in each other’s way', async () => {
+  const root = freshRoot()
+  const account = await openAccount(root)
+  const names = Array.from({ length: 12 }, (_, i) => `Work${i}`)
+  for (const name of names) {
+    await account.create(name)
+    for (let i = 0; i < 5; i++)
+      writeFileSync(join(root, `.${name}`, 'cur', `170000000${i}.M1P1.h:2,S`), 'x: y\n\n')
+  }
+  await Promise.all(names.map(name => account.delete(name)))
+  assert.deepEqual(
+    readdirSync(root).filter(name => /Work|TRASHED/.test(name)),
+    [],
+  )
+})

@@ -71,6 +71,7 @@ class Session {
     await this.run(
       `STORE ${1 + chance.below(this.messages)}:* ${chance.pick(['+', '-'])}FLAGS.SILENT (${flag})`,
     )
+    await this.run('NOOP')
     const some = Math.min(this.messages, 3)
     if (chance.below(2) === 0) {
       await this.run(`COPY 1:${some} Archive`)
@@ -92,6 +93,8 @@ class Session {
   }
 
   async remove(left: number): Promise<void> {
+    // What mail-pop3d removed a moment ago is not to be counted here too.
+    await this.run('NOOP')
     if (this.messages <= left) return
     await this.run(`STORE 1:${this.messages - left} +FLAGS.SILENT (\\Deleted)`)
     const told = await this.run('EXPUNGE')
