@@ -2,7 +2,7 @@
 import { access, constants, readFile, realpath, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { type Ownership, writeAtomic } from '../sys/atomic.js'
-import { errorCode, exits, isMissing, MailError } from '../sys/error.js'
+import { errorCode, exits, isFull, isMissing, MailError } from '../sys/error.js'
 import { lock } from '../sys/lock.js'
 import { formatName, parseName } from './name.js'
 import { formatLine, type Line, type Parsed, parsePasswdFile } from './passwd-file.js'
@@ -51,7 +51,7 @@ function explain(path: string, error: unknown): unknown {
   const isDenied = code === 'EACCES' || code === 'EPERM'
   const reason = isDenied ? 'this user may not write it, or not into its directory' : undefined
   return new MailError(reason ? `cannot change ${path}: ${reason}` : `cannot change ${path}`, {
-    exit: isDenied ? exits.notAllowed : exits.cannotCreate,
+    exit: isDenied ? exits.notAllowed : isFull(error) ? exits.tryAgain : exits.cannotCreate,
     ...(reason ? {} : { cause: error }),
   })
 }

@@ -2,9 +2,10 @@
  * Who logged in last, and from where: one file for each protocol, `logins/PROTOCOL` in the user's home, one JSON object
  * a line, the newest first. One process serves a protocol, so one process writes a file.
  */
-import { mkdir, readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { writeAtomic } from '../sys/atomic.js'
+import { makeDirectory } from '../sys/directory.js'
 import { isMissing } from '../sys/error.js'
 import type { Observer } from '../sys/log.js'
 
@@ -97,6 +98,6 @@ async function read(file: string): Promise<LastLogin[]> {
 async function merge(file: string, fresh: ReadonlyMap<string, LastLogin>): Promise<void> {
   const old = (await read(file)).filter(login => !fresh.has(keyOf(login)))
   const all = [...fresh.values(), ...old].sort((a, b) => b.time - a.time).slice(0, most)
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+  makeDirectory(dirname(file), 0o700)
   await writeAtomic(file, all.map(login => `${JSON.stringify(login)}\n`).join(''))
 }

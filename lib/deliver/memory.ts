@@ -8,8 +8,9 @@
  * `.postern.seen.lock`; who reads needs none. A line that a crash cut short is none. The file is written anew, whole,
  * when most of its lines are forgotten ones. It may be deleted at any time: what was in it may then happen twice.
  */
-import { closeSync, fstatSync, mkdirSync, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs'
 import { writeAtomic } from '../sys/atomic.js'
+import { makeDirectory } from '../sys/directory.js'
 import { withDotlock } from '../sys/dotlock.js'
 import { isMissing } from '../sys/error.js'
 
@@ -59,7 +60,7 @@ export class Memory {
 
   /** Nobody else remembers anything for this user until `release` is called. @throws TemporaryError */
   hold(): Promise<Held> {
-    mkdirSync(this.#home, { recursive: true, mode: 0o700 })
+    makeDirectory(this.#home, 0o700)
     return new Promise((resolve, reject) => {
       const work = () =>
         new Promise<void>(release => {

@@ -1,7 +1,8 @@
 /** Fetches one account: opens it, goes once through its folders, and remembers. */
-import { mkdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { writeAtomic } from '../sys/atomic.js'
+import { makeDirectory } from '../sys/directory.js'
 import { TemporaryError } from '../sys/error.js'
 import { type Lock, lock } from '../sys/lock.js'
 import type { Log } from '../sys/log.js'
@@ -98,7 +99,7 @@ export async function withAccount<T>(
 
 /** @throws AccountBusy saying who holds it */
 async function hold(state: string): Promise<Lock> {
-  mkdirSync(dirname(state), { recursive: true, mode: 0o700 })
+  makeDirectory(dirname(state), 0o700)
   const holder = `${state}.pid`
   try {
     const held = await lock(state)

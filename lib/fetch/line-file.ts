@@ -1,8 +1,9 @@
 /** The file of a memory: lines appended to it, each with its CRC; one that is cut or wrong ends it. */
-import { closeSync, fdatasync, ftruncateSync, mkdirSync, openSync, readFileSync, statSync } from 'node:fs'
+import { closeSync, fdatasync, ftruncateSync, openSync, readFileSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { writeAllSync, writeAtomic } from '../sys/atomic.js'
+import { makeDirectory } from '../sys/directory.js'
 import { isMissing } from '../sys/error.js'
 import { decode, encode, type Line } from './state-line.js'
 
@@ -33,7 +34,7 @@ export class LineFile {
     const good = load(octets, first, take)
     if (dry) return file
     if (good === 0) {
-      mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+      makeDirectory(dirname(path), 0o700)
       await writeAtomic(path, encode(first))
     }
     file.#fd = openSync(path, 'a', 0o600)
@@ -45,7 +46,13 @@ export class LineFile {
   write(line: Line): void {
     if (this.#fd < 0) return
     const octets = encode(line)
-    writeAllSync(this.#fd, octets)
+    try {
+      writeAllSync(this.#fd, octets)
+    } catch (error) {
+      // On a full disk a part of it may stand there, and would spoil all that comes after.
+      ftruncateSync(this.#fd, this.#size)
+      throw error
+    }
     this.#size += octets.length
     this.#dirty = true
   }

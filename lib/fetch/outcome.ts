@@ -3,9 +3,9 @@
  * JSON object, written anew after each run.
  */
 import { readFileSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { writeAtomic } from '../sys/atomic.js'
+import { makeDirectory } from '../sys/directory.js'
 
 export interface FetchOutcome {
   /** When a run last got through all folders; milliseconds since 1970. */
@@ -47,6 +47,6 @@ export async function noteOutcome(
     ...(failure ? { failed: now, ...failure } : {}),
     messages: before.messages + fetched,
   }
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  makeDirectory(dirname(path), 0o700)
   await writeAtomic(path, `${JSON.stringify(outcome)}\n`)
 }

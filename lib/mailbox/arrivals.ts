@@ -66,7 +66,12 @@ async function writeUids(state: State, files: readonly File[]): Promise<void> {
   const entries = list.assign(files.map(file => file.unique))
   if (isNew || list.wantsRewrite) {
     for (const { uid, unique } of entries) list.uids.set(unique, uid)
-    await list.rewrite()
+    try {
+      await list.rewrite()
+    } catch (error) {
+      list.withdraw(entries)
+      throw error
+    }
   } else if (entries.length > 0) await list.append(entries)
 }
 

@@ -6,7 +6,7 @@ import { isMissing } from '../sys/error.js'
 import { Pacer } from '../sys/pacer.js'
 import type { FlagSet } from './flag-names.js'
 import type { Author, State } from './state.js'
-import { rescan } from './sync.js'
+import { rescan, tidyList } from './sync.js'
 
 /** Longest that the lock is held in one piece, in milliseconds. */
 const turn = 150
@@ -245,7 +245,7 @@ export async function expunge(
   uids: ArrayLike<number>,
   deletedOnly: boolean,
 ): Promise<number[]> {
-  const { table, list, curDirectory, newDirectory } = state
+  const { table, curDirectory, newDirectory } = state
   const gone: number[] = []
   let rows: number[] = []
   const begin = () => {
@@ -273,7 +273,7 @@ export async function expunge(
     curDirectory.afterOwnChange()
     newDirectory.afterOwnChange()
     state.expunged(rows)
-    if (list.wantsRewrite) await list.rewrite()
+    await tidyList(state)
   }
   await inTurns(state, uids, begin, step, end)
   return gone.sort((a, b) => a - b)
@@ -284,6 +284,6 @@ export async function forget(state: State, uids: readonly number[]): Promise<voi
   if (uids.length === 0) return
   await state.locked(async () => {
     state.expunged(uids)
-    if (state.list.wantsRewrite) await state.list.rewrite()
+    await tidyList(state)
   })
 }

@@ -3,9 +3,9 @@
  * the lock. Whatever is missing or damaged is made anew from the files' names and dovecot-uidlist; what is lost then is
  * which change had which MODSEQ, so that every message counts as changed now.
  */
-import { mkdirSync } from 'node:fs'
 import { setImmediate as yielding } from 'node:timers/promises'
 import { withMask } from '../maildir/name.js'
+import { makeDirectory } from '../sys/directory.js'
 import { describe, errorCode } from '../sys/error.js'
 import type { JournalRecord } from './journal-record.js'
 import type { Directory } from './scan.js'
@@ -23,7 +23,7 @@ const patience = 60_000
 /** Fills an empty state from the snapshot and the journal, as far as they are good. */
 export async function load(state: State): Promise<void> {
   // Folders that other programs made may lack them.
-  for (const part of ['new', 'tmp']) mkdirSync(`${state.directory}/${part}`, { recursive: true, mode: 0o700 })
+  for (const part of ['new', 'tmp']) makeDirectory(`${state.directory}/${part}`, 0o700)
   const snapshot = readWithJournal(state)
   if (!snapshot) {
     await state.list.readInSlices()

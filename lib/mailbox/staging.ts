@@ -1,16 +1,8 @@
 /** Messages of one mailbox on their way into another: further links of their files in its tmp/. */
-import {
-  copyFileSync,
-  fsyncSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  statSync,
-  unlinkSync,
-  utimesSync,
-} from 'node:fs'
+import { copyFileSync, fsyncSync, linkSync, openSync, statSync, unlinkSync, utimesSync } from 'node:fs'
 import { parseName, pathOf, uniqueName, withSizes } from '../maildir/name.js'
 import { closeQuietly } from '../sys/atomic.js'
+import { makeDirectory } from '../sys/directory.js'
 import { errorCode, isMissing, TemporaryError } from '../sys/error.js'
 import { Pacer } from '../sys/pacer.js'
 import type { State } from './state.js'
@@ -39,7 +31,7 @@ export async function stage(source: State, uids: ArrayLike<number>, target: Stat
   const staged: Staged[] = []
   const pacer = new Pacer()
   // Without it every message would seem to be missing.
-  mkdirSync(`${target.directory}/tmp`, { recursive: true, mode: 0o700 })
+  makeDirectory(`${target.directory}/tmp`, 0o700)
   try {
     for (let i = 0; i < uids.length; i++) {
       const one = stageOne(source, uids[i]!, target) ?? (await stageAgain(source, uids[i]!, target))

@@ -5,6 +5,7 @@
  * when reading found it nowhere although nothing moved, or several times in a row.
  */
 import { maskOf, uniqueOf } from '../maildir/name.js'
+import { describe, errorCode } from '../sys/error.js'
 import { Pacer } from '../sys/pacer.js'
 import { addFresh, addListed, moveNew } from './arrivals.js'
 import { directoryFor, separate, statOf } from './doubles.js'
@@ -59,8 +60,24 @@ export async function synchronise(state: State): Promise<void> {
   const { newDirectory, curDirectory } = state
   if (!state.loaded || newDirectory.wantsScan() || curDirectory.wantsScan() || hasDoubt(state))
     await rescan(state)
-  if (state.list.wantsRewrite) await state.list.rewrite()
+  await tidyList(state, state.list.broken)
   if (state.writers > 0) await moveNew(state)
+}
+
+/**
+ * Writes the list of UIDs anew where that is due.
+ *
+ * @param needed whether it has to be, and not only saves time: a full disk keeps nobody from reading, or from removing
+ */
+export async function tidyList(state: State, needed = false): Promise<void> {
+  const { list, log, name } = state
+  if (!list.wantsRewrite) return
+  try {
+    await list.rewrite()
+  } catch (error) {
+    if (needed || errorCode(error) === undefined) throw error
+    log.warning('uidlist-not-written', { mailbox: name, error: describe(error) })
+  }
 }
 
 /** Reads the directories until what they say can be believed, and takes it over. */

@@ -300,6 +300,21 @@ export class UidList {
   async append(entries: readonly UidEntry[]): Promise<void> {
     const added = entries.map(({ uid, unique }) => `${uid} :${unique}\n`).join('')
     for (const { uid, unique } of entries) this.uids.set(unique, uid)
+    try {
+      await this.#append(entries, added)
+    } catch (error) {
+      this.withdraw(entries)
+      throw error
+    }
+  }
+
+  /** UIDs that could not be written are not given: others come to their files, and what was half written goes. */
+  withdraw(entries: readonly UidEntry[]): void {
+    for (const { uid, unique } of entries) this.forget(unique, uid)
+    this.broken = true
+  }
+
+  async #append(entries: readonly UidEntry[], added: string): Promise<void> {
     const fd = openSync(this.path, 'a')
     try {
       const { ino, size } = fstatSync(fd)

@@ -9,7 +9,6 @@
 import {
   closeSync,
   fsyncSync,
-  futimesSync,
   linkSync,
   open,
   openSync,
@@ -30,6 +29,7 @@ import {
 } from '../sys/atomic.js'
 import { enter, isCalm, leave, waitHere } from '../sys/calm.js'
 import { bringOut, bringOutHere, directLimit, isOrderly } from '../sys/direct.js'
+import { makeDirectory } from '../sys/directory.js'
 import { errorCode, isMissing, MailError, TemporaryError } from '../sys/error.js'
 import { LineEnds } from './lines.js'
 import { uniqueName, withSizes } from './name.js'
@@ -39,9 +39,6 @@ const openLater = promisify(open)
 
 /** Octets gathered before they are written. */
 const bufferSize = directLimit
-
-/** What whole messages are made ready in; nobody waits while one is there. */
-const shared = Buffer.allocUnsafeSlow(1024 * 1024)
 
 /** Where a message goes. */
 export interface Target {
@@ -199,20 +196,6 @@ export class Delivery {
     this.#flush()
   }
 
-  /**
-   * Takes a whole message, and brings it to disk: write() and sync() in one, with no memory of its own. For many at a
-   * time, which would have to be thrown away again.
-   *
-   * @param date as in sync()
-   */
-  async whole(octets: Uint8Array, date?: number): Promise<void> {
-    if (octets.length < shared.length && this.#state === 'open' && !this.#begun && this.storedSize === 0) {
-      this.#waiting.push(this.#lines.convert(octets, shared))
-      this.#flush()
-    } else await this.write(octets)
-    return this.sync(date)
-  }
-
   #flush(): void {
     try {
       const [first, ...more] = this.#waiting
@@ -236,7 +219,7 @@ export class Delivery {
     // To find out how that goes here takes longer than one commit more.
     if (this.#begun || isAlone()) return this.sync()
     try {
-      this.#holdEnd()
+      this.#waiting.push(this.#lines.end())
       const octets = Buffer.concat(this.#waiting)
       this.#waiting = []
       writeAllSync(this.#fd, octets)
@@ -254,11 +237,6 @@ export class Delivery {
     }
   }
 
-  #holdEnd(): void {
-    const end = this.#lines.end()
-    if (end.length > 0) this.#waiting.push(end)
-  }
-
   get #ended(): boolean {
     return this.#state === 'ended'
   }
@@ -272,10 +250,9 @@ export class Delivery {
     if (this.#state !== 'open' && this.#state !== 'staged') return
     try {
       if (this.#state === 'open') {
-        this.#holdEnd()
+        this.#waiting.push(this.#lines.end())
         this.#flush()
       }
-      if (date !== undefined) futimesSync(this.#fd, date / 1000, date / 1000)
       this.#isSyncing = true
       if (isCalm()) waitHere(() => fsyncSync(this.#fd))
       else await syncFile(this.#fd)
@@ -283,6 +260,7 @@ export class Delivery {
       this.#isSyncing = false
       closeSync(this.#fd)
       this.#state = 'written'
+      if (date !== undefined) utimesSync(this.temporary, date / 1000, date / 1000)
     } catch (error) {
       if (this.#ended && this.#isSyncing) closeQuietly(this.#fd)
       this.#isSyncing = false
@@ -451,7 +429,7 @@ export async function makeMaildir(path: string, folder = false): Promise<void> {
   try {
     const made: string[] = []
     for (const part of ['tmp', 'new', 'cur']) {
-      const first = await promises.mkdir(`${path}/${part}`, { recursive: true, mode: 0o700 })
+      const first = makeDirectory(`${path}/${part}`, 0o700)
       if (first !== undefined) made.push(first)
     }
     if (folder) await writeSynced(`${path}/maildirfolder`, '').catch(ignoreExisting)

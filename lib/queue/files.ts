@@ -3,6 +3,7 @@ import { statSync, unlink } from 'node:fs'
 import { chmod, chown, type FileHandle, mkdir, open, rename, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { syncDirectory, writeAll } from '../sys/atomic.js'
+import { makeDirectory } from '../sys/directory.js'
 import { errorCode, isMissing } from '../sys/error.js'
 
 /** The directories in the queue's own. */
@@ -28,7 +29,7 @@ export function entryPaths(directory: string, id: string): EntryPaths {
 
 /** Makes the directories that are missing, for whom the queue's own belongs to. @throws the system's error */
 export async function makeFolders(directory: string): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o711 })
+  makeDirectory(directory, 0o711)
   const { uid, gid } = await stat(directory)
   for (const folder of folders) {
     const path = join(directory, folder)

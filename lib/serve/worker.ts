@@ -1,8 +1,5 @@
 /** The thread on which messages are rendered ahead. */
 import { answer } from '../sys/threads.js'
-import { type RenderWork, renderMessages } from './render-work.js'
+import { renderMessages } from './render-work.js'
 
-answer(
-  (work: RenderWork) => renderMessages(work),
-  ({ records, facts }) => [records.buffer, facts.buffer],
-)
+answer(renderMessages)

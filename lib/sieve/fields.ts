@@ -26,8 +26,7 @@ export function compileFields(call: Call, scope: Scope, names: Pick<Texts, 'cons
   }
 }
 
-/** Names in lower case, as headers are asked for them. */
-export function lowerCase(names: Pick<Texts, 'constant' | 'values'>): (run: Run) => readonly string[] {
+function lowerCase(names: Pick<Texts, 'constant' | 'values'>): (run: Run) => readonly string[] {
   const constant = names.constant?.map(name => name.toLowerCase())
   return constant ? () => constant : run => names.values(run).map(name => name.toLowerCase())
 }

@@ -55,17 +55,19 @@ function compileComparator(call: Call, scope: Scope, usual: Comparator): Compara
   return usual
 }
 
-/** Values folded, once in a run for all tests that look at the same ones. */
-function foldValues(run: Run, comparator: Comparator, values: readonly string[]): readonly string[] {
-  let known = run.folded.get(comparator)
+/** Values folded, once for all tests that look at the same ones. */
+const folded = new WeakMap<readonly string[], Map<Comparator, readonly string[]>>()
+
+function foldValues(comparator: Comparator, values: readonly string[]): readonly string[] {
+  let known = folded.get(values)
   if (!known) {
     known = new Map()
-    run.folded.set(comparator, known)
+    folded.set(values, known)
   }
-  let found = known.get(values)
+  let found = known.get(comparator)
   if (!found) {
     found = values.map(comparator.fold)
-    known.set(values, found)
+    known.set(comparator, found)
   }
   return found
 }
@@ -75,9 +77,8 @@ export const is: MatchType = {
   compile: ({ comparator, keys }) => {
     const wanted = foldKeys(comparator, keys)
     return (run, values) => {
-      if (values.length === 0) return false
       const all = wanted(run)
-      for (const text of foldValues(run, comparator, values)) {
+      for (const text of foldValues(comparator, values)) {
         run.spend(text.length + all.length)
         if (all.includes(text)) return true
       }
@@ -92,9 +93,8 @@ export const contains: MatchType = {
   compile: ({ comparator, keys }) => {
     const wanted = foldKeys(comparator, keys)
     return (run, values) => {
-      if (values.length === 0) return false
       const all = wanted(run)
-      for (const text of foldValues(run, comparator, values))
+      for (const text of foldValues(comparator, values))
         for (const key of all) {
           run.spend(text.length + key.length)
           if (text.includes(key)) return true

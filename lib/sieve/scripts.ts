@@ -7,9 +7,10 @@
  */
 import { randomBytes } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
-import { lstat, mkdir, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises'
+import { lstat, readdir, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { syncDirectory, writeAtomic } from '../sys/atomic.js'
+import { makeDirectory } from '../sys/directory.js'
 import { errorCode, exits, isMissing, MailError } from '../sys/error.js'
 import type { Source } from './context.js'
 import { isScriptName } from './script-name.js'
@@ -95,7 +96,7 @@ export class ScriptFolder {
   /** Stores a script, new or in place of the old one of that name. @throws ScriptRefused */
   async write(name: string, octets: Buffer): Promise<void> {
     await this.checkSpace(name, octets.length)
-    await mkdir(this.#directory, { recursive: true, mode: 0o700 })
+    makeDirectory(this.#directory, 0o700)
     await writeAtomic(this.#path(name), octets)
   }
 
@@ -183,7 +184,7 @@ export class ScriptFolder {
   async #keepOriginal(): Promise<void> {
     const info = await lstat(this.#link).catch(ignoreMissing)
     if (!info?.isFile()) return
-    await mkdir(this.#directory, { recursive: true, mode: 0o700 })
+    makeDirectory(this.#directory, 0o700)
     await rename(this.#link, join(this.#directory, original + suffix))
     await syncDirectory(this.#directory)
   }

@@ -3,9 +3,10 @@
  * root alone. One line of JSON goes in, one comes out, the connection ends. A socket whose process is gone is removed
  * by whoever finds it.
  */
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
+import { makeDirectory } from './directory.js'
 import { describe, errorCode } from './error.js'
 
 /** What a process is asked, with what it needs to know. */
@@ -33,7 +34,7 @@ export class Control {
   /** Opens the socket. @throws what the operating system says, when the directory cannot be written */
   static async open(directory: string, name: string, answer: Answer): Promise<Control> {
     // Below /run it is systemd that makes directories, and gives them to their user.
-    if (!directory.startsWith('/run/')) mkdirSync(directory, { recursive: true, mode: 0o755 })
+    if (!directory.startsWith('/run/')) makeDirectory(directory, 0o755)
     const path = join(directory, `${name}.${process.pid}.sock`)
     rmSync(path, { force: true })
     const server = createServer(socket => serve(socket, answer))

@@ -2,14 +2,15 @@
  * Dovecot's dotlock: a plain file NAME.lock that holds `pid:hostname`.
  *
  * It comes into being with its content, as a link, so that whoever is killed leaves either none or one that names a
- * dead process. Such a lock is taken over at once; so is, after two touches that did not come, one that is older than
- * the process of that number, which is another's then (the machine was started anew). A lock of another host, or whose
- * content cannot be read, is after 120 seconds without a change; one whose process lives, never. (A directory, as
- * proper-lockfile makes, must not stand under this name: Dovecot waits on it for ever.)
+ * dead process (on a full disk it is empty). Such a lock is taken over at once; so is, after two touches that did not
+ * come, one that is older than the process of that number, which is another's then (the machine was started anew). A
+ * lock of another host, or whose content cannot be read, is after 120 seconds without a change; one whose process lives,
+ * never. (A directory, as proper-lockfile makes, must not stand under this name: Dovecot waits on it for ever.)
  */
 import { randomBytes } from 'node:crypto'
 import {
   closeSync,
+  ftruncateSync,
   linkSync,
   openSync,
   readFileSync,
@@ -21,7 +22,7 @@ import {
 import { hostname } from 'node:os'
 import { basename, dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { errorCode, TemporaryError } from './error.js'
+import { errorCode, isFull, TemporaryError } from './error.js'
 import { Mutex } from './mutex.js'
 import { dropReady, keepReady, type ReadyFile, readyFile } from './ready-files.js'
 
@@ -139,9 +140,11 @@ function begin(path: string): string {
     fd = openSync(place, 'w', 0o600)
   }
   try {
-    if (writeSync(fd, content) < content.length) throw new TemporaryError(`${place}: no space left`)
+    if (writeSync(fd, content) < content.length) ftruncateSync(fd, 0)
     return place
   } catch (error) {
+    // On a full disk it does not say who has it: it is needed to remove messages there.
+    if (isFull(error)) return place
     remove(place)
     throw error
   } finally {
