@@ -91,8 +91,12 @@ export interface ImapAccount {
   readonly othersPrefix?: string | undefined
   /** Who may do what; undefined where mail is not shared. */
   readonly acl?: ImapAcl | undefined
-  /** How much there is and may be; undefined without limits. */
-  quota(): Promise<ImapQuota | undefined>
+  /**
+   * How much there is and may be; undefined without limits.
+   *
+   * @throws ImapError NO for a mailbox of another user that the client may not know or use
+   */
+  quota(of: QuotaOf): Promise<ImapQuota | undefined>
   close(): Promise<void>
 }
 
@@ -116,8 +120,13 @@ export interface AppendTarget {
   readonly instead?: number | undefined
 }
 
+/** What a quota is asked for by: a mailbox, which need not be there yet, or the name of a root. */
+export type QuotaOf = { readonly mailbox: string } | { readonly root: string }
+
 /** Octets on disk, and messages (RFC 9208 §5). */
 export interface ImapQuota {
+  /** The name of the root. */
+  readonly root: string
   readonly used: { readonly octets: number; readonly messages: number }
   readonly limits: { readonly octets?: number | undefined; readonly messages?: number | undefined }
 }

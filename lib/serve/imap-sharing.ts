@@ -15,6 +15,7 @@ import type {
   ImapQuota,
   ImapStatus,
   Metadata,
+  QuotaOf,
 } from '../imap/backend.js'
 import { no } from '../imap/reply.js'
 import type { Account } from '../mailbox/account.js'
@@ -210,8 +211,28 @@ export class SharingAccount implements ImapAccount {
     }
   }
 
-  quota(): Promise<ImapQuota | undefined> {
-    return this.#options.own.stored.quota()
+  /**
+   * The room of another user's mailbox is its owner's, and its root is called after them. Who may read there, or leave
+   * something, may know it.
+   */
+  async quota(of: QuotaOf): Promise<ImapQuota | undefined> {
+    if ('mailbox' in of) {
+      if (!isOthers(of.mailbox)) return this.#options.own.stored.quota(of)
+      const place = await this.#place(of.mailbox, '')
+      const { owner, stored } = place.rights.includes('i') ? place : await this.#place(of.mailbox, 'r')
+      return this.#named(owner, await stored.quota({ mailbox: of.mailbox }))
+    }
+    const colon = of.root.indexOf(':')
+    const owner = colon > 0 ? this.#userOf(of.root.slice(0, colon)) : undefined
+    if (!owner) return this.#options.own.stored.quota(of)
+    if (!hasShared(owner)) return undefined
+    const { account, stored } = await this.#open(owner)
+    const isUsable = [...account.directories().values()].some(each => /[ri]/.test(this.#rights(owner, each)))
+    return isUsable ? this.#named(owner, await stored.quota({ root: of.root.slice(colon + 1) })) : undefined
+  }
+
+  #named(owner: User, quota: ImapQuota | undefined): ImapQuota | undefined {
+    return quota && { ...quota, root: `${this.#label(owner)}:${quota.root}` }
   }
 
   async close(): Promise<void> {

@@ -14,6 +14,7 @@ import type {
   ImapStatus,
   ImapUser,
   Metadata,
+  QuotaOf,
 } from '../imap/backend.js'
 import { no } from '../imap/reply.js'
 import { Account } from '../mailbox/account.js'
@@ -101,6 +102,9 @@ async function openTarget(account: Account, name: string): Promise<Mailbox> {
     }
   })
 }
+
+/** The name of an account's only quota root, as Dovecot's usual configuration calls it. */
+const quotaRoot = 'User quota'
 
 class StoredAccount implements ImapAccount {
   readonly #account: Account
@@ -215,10 +219,10 @@ class StoredAccount implements ImapAccount {
     return new StoredAppend(await openTarget(this.#account, name), instead, this.#events)
   }
 
-  async quota(): Promise<ImapQuota | undefined> {
+  async quota(of: QuotaOf): Promise<ImapQuota | undefined> {
     const { quota } = this.#account
-    if (!quota.isLimited) return undefined
-    return { used: quota.usage(), limits: quota.limits }
+    if (!quota.isLimited || ('root' in of && of.root !== quotaRoot)) return undefined
+    return { root: quotaRoot, used: quota.usage(), limits: quota.limits }
   }
 
   close(): Promise<void> {

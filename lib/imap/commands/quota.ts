@@ -1,19 +1,16 @@
-/** GETQUOTA, GETQUOTAROOT, SETQUOTA (RFC 9208): how much room a user's mail has. One limit holds for all mailboxes. */
+/** GETQUOTA, GETQUOTAROOT, SETQUOTA (RFC 9208): how much room a user's mail has. One limit holds for all mailboxes of one. */
 import type { ImapQuota } from '../backend.js'
 import type { Decoder } from '../decode.js'
 import { quote } from '../encode.js'
 import { no } from '../reply.js'
 import type { Session } from '../session.js'
 
-/** The name of the only root, as Dovecot's usual configuration calls it. */
-const root = 'User quota'
-
 export async function getQuota(session: Session, args: Decoder): Promise<void> {
   args.space()
   const name = args.text('The quota root')
   args.end()
-  const quota = await session.mail.quota()
-  if (!quota || name !== root) throw no('NONEXISTENT', 'There is no such quota root.')
+  const quota = await session.mail.quota({ root: name })
+  if (!quota) throw no('NONEXISTENT', 'There is no such quota root.')
   tellQuota(session, quota)
 }
 
@@ -22,8 +19,8 @@ export async function getQuotaRoot(session: Session, args: Decoder): Promise<voi
   args.space()
   const name = args.mailbox()
   args.end()
-  const quota = await session.mail.quota()
-  session.untagged(`QUOTAROOT ${session.nameText(name)}${quota ? ` ${quote(root)}` : ''}`)
+  const quota = await session.mail.quota({ mailbox: name })
+  session.untagged(`QUOTAROOT ${session.nameText(name)}${quota ? ` ${quote(quota.root)}` : ''}`)
   if (quota) tellQuota(session, quota)
 }
 
@@ -42,7 +39,7 @@ export async function setQuota(_: Session, args: Decoder): Promise<void> {
 }
 
 /** STORAGE counts in units of 1024 octets (§5.1). */
-function tellQuota(session: Session, { used, limits }: ImapQuota): void {
+function tellQuota(session: Session, { root, used, limits }: ImapQuota): void {
   const resources: string[] = []
   if (limits.octets !== undefined)
     resources.push(`STORAGE ${Math.ceil(used.octets / 1024)} ${Math.floor(limits.octets / 1024)}`)
