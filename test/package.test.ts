@@ -54,3 +54,10 @@ test('what lib/ imports is a dependency, and every dependency is imported', () =
   }
   assert.deepEqual([...imported].sort(), Object.keys(manifest.dependencies).sort())
 })
+
+test('installing runs no script, ours or a dependency’s', () => {
+  for (const name of ['preinstall', 'install', 'postinstall', 'prepare'])
+    assert.equal(manifest.scripts[name], undefined)
+  for (const [path, entry] of Object.entries<{ hasInstallScript?: boolean; dev?: boolean }>(lock.packages))
+    assert.ok(!entry.hasInstallScript || entry.dev, `${path} runs a script when it is installed`)
+})
