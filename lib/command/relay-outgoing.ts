@@ -3,6 +3,7 @@ import type { Submission as QueueSubmission } from '../queue/entry.js'
 import { Queue } from '../queue/queue.js'
 import type { Relayed } from '../serve/incoming.js'
 import type { Outside, Relay } from '../serve/submission.js'
+import { deliverBy } from '../smtp/deliver-by.js'
 import { SmtpError } from '../smtp/reply.js'
 import type { Parts } from './parts.js'
 
@@ -30,6 +31,7 @@ function submissionOf(recipients: readonly Outside[], message: Relayed): QueueSu
   const { parameters } = envelope
   const ret = parameters.get('RET')?.toUpperCase()
   const envid = parameters.get('ENVID')
+  const by = deliverBy(parameters)
   return {
     sender,
     recipients: recipients.map(recipientOf),
@@ -37,6 +39,15 @@ function submissionOf(recipients: readonly Outside[], message: Relayed): QueueSu
     ...(login && { login: login.name }),
     ...(envid !== undefined && { envid: decodeXtext(envid) }),
     ...(ret !== undefined && { ret: ret === 'FULL' ? 'full' : 'headers' }),
+    ...(by && {
+      by: {
+        at: Math.max(message.now + by.seconds * 1000, 0),
+        mode: by.mode === 'N' ? 'notify' : 'return',
+        ...(by.trace && { trace: true }),
+      },
+    }),
+    // RFC 2852 §4: the time has passed, and who had the message then has told the sender.
+    ...(by && by.seconds <= 0 && { warned: true }),
     ...(envelope.utf8 && { utf8: true }),
     ...(parameters.has('REQUIRETLS') && { requireTls: true }),
   }

@@ -12,6 +12,7 @@ import { HeaderChecks } from '../serve/smtp-checks.js'
 import { type Ask, pipeTo } from '../serve/smtp-pipe.js'
 import { MessageRate } from '../serve/smtp-rate.js'
 import { type Inside, type Relay, Submission } from '../serve/submission.js'
+import { deliverBy } from '../smtp/deliver-by.js'
 import { replyOf, SmtpError } from '../smtp/reply.js'
 import { serveSmtp } from '../smtp/server.js'
 import type { ServerOptions } from '../smtp/session.js'
@@ -186,9 +187,10 @@ async function deliverTo(
   }
 }
 
-function envelopeFrom({ sender, alone, login, peer, envelope }: Relayed) {
+function envelopeFrom({ sender, alone, login, peer, envelope, now }: Relayed) {
   const ret = envelope.parameters.get('RET')
   const envid = envelope.parameters.get('ENVID')
+  const by = deliverBy(envelope.parameters)
   return {
     sender,
     alone,
@@ -196,6 +198,7 @@ function envelopeFrom({ sender, alone, login, peer, envelope }: Relayed) {
     ...(login && { login: login.name }),
     ...(ret !== undefined && { ret }),
     ...(envid !== undefined && { envid }),
+    ...(by && { by: { at: now + by.seconds * 1000, mode: by.mode, trace: by.trace } }),
   }
 }
 

@@ -56,6 +56,8 @@ export interface LocalEnvelope {
   readonly login?: string
   readonly ret?: string
   readonly envid?: string
+  /** BY of RFC 2852, its time in milliseconds since 1970. */
+  readonly by?: { readonly at: number; readonly mode: 'N' | 'R'; readonly trace: boolean }
   readonly client?: string
 }
 

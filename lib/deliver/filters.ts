@@ -7,7 +7,7 @@ import { parseMailPath } from '../sieve/mailbox-address.js'
 import type { Version } from '../sieve/message.js'
 import type { Settings } from '../sieve/settings.js'
 import type { Log } from '../sys/log.js'
-import type { LocalRecipient, Written } from './deliver.js'
+import type { LocalEnvelope, LocalRecipient, Written } from './deliver.js'
 import { type Claim, Memory } from './memory.js'
 import { prepare } from './perform.js'
 import type { OutgoingDraft, Plan } from './plan.js'
@@ -127,7 +127,7 @@ export class Filters implements Filtering {
 
   #context(recipient: LocalRecipient, { envelope }: Written, message: Version): Context {
     const { name = '', address, home, maildir, original, notify } = recipient
-    const { login, ret, envid, client } = envelope
+    const { login, ret, envid, by, client } = envelope
     const { environment } = this.options
     return {
       ...siteContext(this.options, this.#lists, { name, home, maildir }),
@@ -139,9 +139,20 @@ export class Filters implements Filtering {
         ...(notify !== undefined && { notify }),
         ...(ret !== undefined && { ret }),
         ...(envid !== undefined && { envid }),
+        ...(by && deadline(by, this.options.clock())),
       },
       ...(client !== undefined && { environment: new Map([...environment, ['remote-ip', client]]) }),
     }
+  }
+}
+
+/** RFC 6009 §4: the parts of the envelope that tell by when it is to be there. */
+function deadline({ at, mode, trace }: NonNullable<LocalEnvelope['by']>, now: number) {
+  return {
+    byTimeAbsolute: new Date(at).toISOString().replace(/\.\d+Z$/, 'Z'),
+    byTimeRelative: String(Math.floor((at - now) / 1000)),
+    byMode: mode,
+    byTrace: trace ? 'T' : '',
   }
 }
 

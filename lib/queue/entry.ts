@@ -122,7 +122,7 @@ export interface By {
 /** What somebody who hands a message in says of it; the queue adds the rest. */
 export type Submission = Omit<
   Envelope,
-  'arrived' | 'recipients' | 'size' | 'wireSize' | 'warned' | 'filed' | 'reports' | 'owed'
+  'arrived' | 'recipients' | 'size' | 'wireSize' | 'filed' | 'reports' | 'owed'
 > & {
   readonly arrived?: number
   readonly recipients: readonly Pick<Recipient, 'address' | 'original' | 'notify'>[]

@@ -1,5 +1,6 @@
 /** Extensions: what EHLO announces, and the parameters of MAIL and RCPT that belong to them. */
 import type { AnySession } from './command.js'
+import { checkBy } from './deliver-by.js'
 import { checkEnvelopeId, checkNotify, checkOriginal, checkRet } from './dsn.js'
 import { SmtpError } from './reply.js'
 
@@ -15,6 +16,7 @@ export function announce(session: AnySession): string[] {
     'CHUNKING', // RFC 3030
     'BINARYMIME', // RFC 3030 §3
     'DSN', // RFC 3461
+    'DELIVERBY', // RFC 2852
     `LIMITS RCPTMAX=${session.options.maxRecipients}`, // RFC 9422
     ...(mayRequireTls(session) ? ['REQUIRETLS'] : []), // RFC 8689
     ...(mayStartTls(session) ? ['STARTTLS'] : []), // RFC 3207
@@ -71,6 +73,7 @@ const mailParameters: Readonly<Record<string, Parameter>> = {
   },
   RET: checkRet,
   ENVID: checkEnvelopeId,
+  BY: value => checkBy(value),
   REQUIRETLS(value, session) {
     if (!mayRequireTls(session)) throw new SmtpError(555, '5.5.4', 'REQUIRETLS is not offered here')
     if (value !== '') throw bad('REQUIRETLS has no value')
