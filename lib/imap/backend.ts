@@ -244,8 +244,23 @@ export interface ImapMailbox {
   glance(uid: number): Buffer | undefined
   /** A rendered answer that was kept, as wire octets; undefined when there is none. */
   cached(uid: number, kind: string): Buffer | undefined
-  /** Renders what will be asked for on a thread, and keeps it; what cannot be is left to the session. Never throws. */
-  renderAhead(uids: readonly number[], rendered: readonly Rendered[]): Promise<void>
+  /** Whether something rendered was kept, as far as is known without reading it. */
+  isCached(uid: number, kind: string): boolean
+  /** To be waited for before many are asked for. */
+  prepareCache(): Promise<void> | undefined
+  /**
+   * Renders on a thread what will be asked for. Never throws.
+   *
+   * @returns what keeps it, as far as it could be rendered; undefined where there is no thread
+   */
+  renderThere(uids: readonly number[], rendered: readonly Rendered[]): Promise<() => void> | undefined
+  /**
+   * Renders and keeps what is asked for next.
+   *
+   * @param until when to stop, in milliseconds of the monotonic clock
+   * @returns how many of the messages were done
+   */
+  renderHere(uids: readonly number[], rendered: readonly Rendered[], until: number): number
   /** Keeps a rendered answer. */
   keep(uid: number, kind: string, octets: Buffer): void
 

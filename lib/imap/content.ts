@@ -3,7 +3,7 @@ import { findBody, type HeaderBlock, readHeader } from '../message/header.js'
 import { findPart, findSection } from '../message/section.js'
 import { type Part, scanMessage } from '../message/structure.js'
 import { decodeTransfer } from '../message/transfer.js'
-import { toCrlf } from '../message/wire.js'
+import { toCrlf, wireSize } from '../message/wire.js'
 import type { FieldChoice, SectionItem } from './fetch-item.js'
 
 const CRLF = Buffer.from('\r\n')
@@ -21,10 +21,22 @@ export class MessageContent {
     this.octets = octets
   }
 
+  /** Finds the tree of parts now, since it will be asked for. */
+  scan(): void {
+    this.#part ??= scanMessage(this.octets)
+  }
+
   /** The tree of parts. */
   get part(): Part {
     this.#part ??= scanMessage(this.octets)
     return this.#part
+  }
+
+  /** Octets on the wire. */
+  get wireSize(): number {
+    const part = this.#part
+    // The tree knows how many line ends there are.
+    return part ? this.octets.length + part.headerBareLf + part.bodyBareLf : wireSize(this.octets)
   }
 
   get header(): HeaderBlock {

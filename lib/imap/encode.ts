@@ -110,6 +110,18 @@ export class OctetWriter {
     return this
   }
 
+  /** Leaves room that the caller fills. */
+  skip(count: number): this {
+    this.#reserve(count)
+    this.#length += count
+    return this
+  }
+
+  /** What was written from a position on, good until more is written. */
+  view(start = 0): Buffer {
+    return this.#buffer.subarray(start, this.#length)
+  }
+
   /** What was written, as a copy that nothing will change; the writer begins anew. */
   take(): Buffer {
     const taken = Buffer.from(this.#buffer.subarray(0, this.#length))

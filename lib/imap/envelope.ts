@@ -1,7 +1,7 @@
 /** ENVELOPE (RFC 3501 §7.4.2): the fields of a header as the client need not parse them. */
 import { type ListItem, parseGroups } from '../message/address.js'
 import type { HeaderBlock } from '../message/header.js'
-import type { OctetWriter } from './encode.js'
+import { OctetWriter } from './encode.js'
 
 /** More of a field is not looked at; no person writes to so many. */
 const longestField = 256 * 1024
@@ -21,11 +21,13 @@ export function writeEnvelope(out: OctetWriter, header: HeaderBlock): void {
   writeText(out, fields.get('date'))
   out.text(' ')
   writeText(out, fields.get('subject'))
-  const from = parse(fields.get('from'))
-  writeAddresses(out, from)
-  writeAddresses(out, parse(fields.get('sender')) ?? from)
-  writeAddresses(out, parse(fields.get('reply-to')) ?? from)
-  for (const name of ['to', 'cc', 'bcc']) writeAddresses(out, parse(fields.get(name)))
+  const from = addressesOf(fields.get('from'))
+  const orFrom = (octets: Buffer) => (octets === noAddresses ? from : octets)
+  out.octets(from)
+  out.octets(orFrom(addressesOf(fields.get('sender'))))
+  // RFC 3501 §7.4.2: a Sender or Reply-To that is not there or is empty is the From.
+  out.octets(orFrom(addressesOf(fields.get('reply-to'))))
+  for (const name of ['to', 'cc', 'bcc']) out.octets(addressesOf(fields.get(name)))
   out.text(' ')
   writeText(out, fields.get('in-reply-to'))
   out.text(' ')
@@ -39,10 +41,27 @@ const names = new Set([...addressFields, 'date', 'subject', 'in-reply-to', 'mess
 /** An ENVELOPE of a message that cannot be read. */
 export const emptyEnvelope = `(${Array(10).fill('NIL').join(' ')})`
 
-/** RFC 3501 §7.4.2: a Sender or Reply-To that is not there or is empty is the From. */
-function parse(text: string | undefined): readonly ListItem[] | undefined {
-  const items = text === undefined ? [] : parseGroups(text)
-  return items.length > 0 ? items : undefined
+const noAddresses = Buffer.from(' NIL')
+/** Lists of addresses that were written lately, by the text of their field: the same people write again and again. */
+const recent = new Map<string, Buffer>()
+const mostRecent = 5_000
+const longestRecent = 200
+
+/** A list of addresses and a blank before it, as an ENVELOPE has it. */
+function addressesOf(text: string | undefined): Buffer {
+  if (text === undefined) return noAddresses
+  const known = recent.get(text)
+  if (known) return known
+  const items = parseGroups(text)
+  if (items.length === 0) return noAddresses
+  const out = new OctetWriter(2 * text.length + 64)
+  writeAddresses(out, items)
+  const octets = out.take()
+  if (text.length <= longestRecent) {
+    if (recent.size >= mostRecent) recent.clear()
+    recent.set(text, octets)
+  }
+  return octets
 }
 
 function writeText(out: OctetWriter, text: string | undefined): void {
@@ -50,11 +69,7 @@ function writeText(out: OctetWriter, text: string | undefined): void {
   else out.binary(text)
 }
 
-function writeAddresses(out: OctetWriter, items: readonly ListItem[] | undefined): void {
-  if (!items) {
-    out.text(' NIL')
-    return
-  }
+function writeAddresses(out: OctetWriter, items: readonly ListItem[]): void {
   out.text(' (')
   for (const item of items) {
     if ('mailbox' in item) {

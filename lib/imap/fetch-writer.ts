@@ -56,6 +56,8 @@ export class FetchWriter {
     let missing = 0
     const pacer = new Pacer()
     const ahead = new Ahead(this.#mailbox, this.#items, spans)
+    const unknown = ahead.isRendered ? this.#mailbox.prepareCache() : undefined
+    if (unknown) await unknown
     for (const [from, to] of spans)
       for (let at = from; at < to; at++) {
         const waiting = ahead.next()

@@ -23,6 +23,12 @@ export class CacheBlock {
     return record && valueAt(record, 0, uid, kind)
   }
 
+  /** Octets that were just written, and will be asked for next. They must not change. */
+  hold(octets: Buffer, start: number): void {
+    this.#octets = octets
+    this.#start = start
+  }
+
   /** What was read is not the file's any more. */
   clear(): void {
     this.#octets = Buffer.alloc(0)

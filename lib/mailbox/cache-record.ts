@@ -34,22 +34,36 @@ export function headerOf(validity: number): Buffer {
 /** An entry as a record. */
 export function recordOf({ uid, kind, value }: Entry): Buffer {
   const record = Buffer.allocUnsafe(recordHead + kind.length + value.length)
-  record.writeUInt32LE(value.length, 4)
-  record.writeUInt32LE(uid, 8)
-  record[12] = kind.length
   record.write(kind, recordHead, 'latin1')
   value.copy(record, recordHead + kind.length)
-  record.writeUInt32LE(crc32(record.subarray(4)), 0)
+  sealRecord(record, uid, kind.length)
   return record
 }
 
-/** UID and kind of the record that begins at `at`, of which at least the head and the kind are there. */
-export function labelOf(octets: Buffer, at: number): { uid: number; kind: string } {
+/** Fills the head of a record whose kind and value stand behind the room for it. */
+export function sealRecord(record: Buffer, uid: number, kindLength: number): void {
+  record.writeUInt32LE(record.length - recordHead - kindLength, 4)
+  record.writeUInt32LE(uid, 8)
+  record[12] = kindLength
+  record.writeUInt32LE(crc32(record.subarray(4)), 0)
+}
+
+/** UID of the record that begins at `at`, of which at least the head is there. */
+export function uidAt(octets: Buffer, at: number): number {
+  return octets.readUInt32LE(at + 8)
+}
+
+/** Whether the record that begins at `at`, of which at least the head and the kind are there, is of a kind. */
+export function isOfKind(octets: Buffer, at: number, kind: string): boolean {
+  if (octets[at + 12] !== kind.length) return false
+  for (let i = 0; i < kind.length; i++) if (octets[at + recordHead + i] !== kind.charCodeAt(i)) return false
+  return true
+}
+
+/** The kind of the record that begins at `at`, of which at least the head and the kind are there. */
+export function kindAt(octets: Buffer, at: number): string {
   const start = at + recordHead
-  return {
-    uid: octets.readUInt32LE(at + 8),
-    kind: octets.toString('latin1', start, start + octets[at + 12]!),
-  }
+  return octets.toString('latin1', start, start + octets[at + 12]!)
 }
 
 /** Octets of the record that begins at `at`, as it says itself. */
@@ -62,10 +76,8 @@ export function recordSize(octets: Buffer, at: number): number {
  * for being asked 100,000 times in a row.
  */
 export function valueAt(octets: Buffer, at: number, uid: number, kind: string): Buffer | undefined {
-  const start = at + recordHead + octets[at + 12]!
-  if (octets.readUInt32LE(at + 8) !== uid || octets[at + 12] !== kind.length) return undefined
-  for (let i = 0; i < kind.length; i++)
-    if (octets[at + recordHead + i] !== kind.charCodeAt(i)) return undefined
+  if (octets.readUInt32LE(at + 8) !== uid || !isOfKind(octets, at, kind)) return undefined
+  const start = at + recordHead + kind.length
   const end = start + octets.readUInt32LE(at + 4)
   if (crc32(octets.subarray(at + 4, end)) !== octets.readUInt32LE(at)) return undefined
   return octets.subarray(start, end)

@@ -17,12 +17,14 @@ import {
   type Entry,
   headerOf,
   headerSize,
-  labelOf,
+  isOfKind,
+  kindAt,
   largestRecord,
   largestValue,
   recordHead,
   recordOf,
   recordSize,
+  uidAt,
 } from './cache-record.js'
 import { Offsets } from './offsets.js'
 
@@ -34,6 +36,8 @@ const blockSize = 2 << 20
 const tornAfter = 5_000
 /** The file never grows beyond this; then it begins anew. */
 const largestFile = 0x7fff_ffff
+/** So many kinds are compared one by one. */
+const fewKinds = 12
 /** A file smaller than this is not worth writing anew. */
 const smallestRewrite = 1 << 20
 
@@ -80,6 +84,17 @@ export class Cache {
     this.#waitingSize += value.length + recordHead
     if (this.#waitingSize > bufferSize) this.flush()
     else this.#timer ??= setImmediate(() => this.flush())
+  }
+
+  /** Whether something was kept, as far as is known without reading it. */
+  has(uid: number, kind: string): boolean {
+    if (this.#waiting.size > 0 && this.#waiting.has(`${uid} ${kind}`)) return true
+    return this.#open().get(kind)?.get(uid) !== undefined
+  }
+
+  /** Whether a get() now would first have to find out what is there: see prepare(). */
+  get isUnknown(): boolean {
+    return !this.#isScanned
   }
 
   /** Finds out in slices what is there, so that the first get() need not. */
@@ -139,22 +154,25 @@ export class Cache {
       const size = recordSize(octets, at)
       if (at + size > octets.length) break
       if (size > largestRecord) return at
-      const { uid, kind } = labelOf(octets, at)
-      this.#note(uid, kind, start + at, size)
+      const uid = uidAt(octets, at)
+      const places = this.#placesFor(octets, at)
+      if (uid !== 0) {
+        places.set(uid, start + at)
+        this.#live += size
+      }
       at += size
     }
     return at
   }
 
-  #note(uid: number, kind: string, offset: number, size: number): void {
-    let places = this.#places!.get(kind)
-    if (!places) {
-      places = new Offsets()
-      this.#places!.set(kind, places)
-    }
-    if (uid === 0) return
-    places.set(uid, offset)
-    this.#live += size
+  /** The places of the kind of the record at `at`. Mostly there are few kinds, and a text for each record costs more. */
+  #placesFor(octets: Buffer, at: number): Offsets {
+    const all = this.#places!
+    if (all.size <= fewKinds) for (const [kind, places] of all) if (isOfKind(octets, at, kind)) return places
+    const kind = kindAt(octets, at)
+    const places = all.get(kind) ?? new Offsets()
+    all.set(kind, places)
+    return places
   }
 
   /** An empty file in place of the one that is there. */
@@ -201,25 +219,36 @@ export class Cache {
     const waiting = [...this.#waiting.values()]
     this.#waiting.clear()
     this.#waitingSize = 0
-    if (this.#fd === undefined || waiting.length === 0) return
+    if (waiting.length > 0) this.#append(Buffer.concat(waiting.map(recordOf)))
+  }
+
+  /**
+   * Keeps records that were made elsewhere (cache-record.ts), at once: where that cannot be, they are not kept.
+   *
+   * @param records in the order they will be asked for; must not change any more
+   */
+  append(records: Buffer): void {
+    this.flush()
+    this.#open()
+    if (records.length > 0) this.#append(records)
+  }
+
+  #append(records: Buffer): void {
+    if (this.#fd === undefined) return
     try {
       this.#followFile()
-      const records = waiting.map(recordOf)
-      const size = records.reduce((sum, record) => sum + record.length, 0)
-      if (this.#end + size > largestFile) this.#begin()
+      if (this.#fd === undefined) return
+      if (this.#end + records.length > largestFile) this.#begin()
       const { size: start, mtimeMs } = fstatSync(this.#fd)
       if (start > this.#end) {
         // Behind a record without its end nothing would be found again. If nobody writes it now, it goes.
         if (Date.now() - mtimeMs > tornAfter) ftruncateSync(this.#fd, this.#end)
         return
       }
-      writeAllSync(this.#fd, Buffer.concat(records))
-      let at = start
-      for (const [i, record] of records.entries()) {
-        this.#note(waiting[i]!.uid, waiting[i]!.kind, at, record.length)
-        at += record.length
-      }
-      this.#end = at
+      writeAllSync(this.#fd, records)
+      this.#index(records, start)
+      this.#end = start + records.length
+      this.#block.hold(records, start)
     } catch (error) {
       this.#fail(error)
     }

@@ -263,6 +263,21 @@ export class Mailbox {
     return this.#state.cache.get(uid, kind)
   }
 
+  /** Whether something rendered was kept; what cached() then finds to be damaged is not there all the same. */
+  isCached(uid: number, kind: string): boolean {
+    return this.#state.cache.has(uid, kind)
+  }
+
+  /** To be waited for before many are asked for: finds out in slices what was kept. */
+  prepareCache(): Promise<void> | undefined {
+    return this.#state.cache.isUnknown ? this.#state.cache.prepare() : undefined
+  }
+
+  /** Keeps records of cache-record.ts, at once. */
+  keepRecords(records: Buffer): void {
+    this.#state.cache.append(records)
+  }
+
   /** Keeps something rendered from a message's octets, which never change: for this process and for later ones. */
   keep(uid: number, kind: string, octets: Buffer): void {
     this.#state.cache.put(uid, kind, octets)

@@ -27,19 +27,26 @@ export class Offsets {
       if (this.#uids[at] !== none) yield [this.#uids[at]!, this.#offsets[at]!]
   }
 
-  /** Where a UID stands, or the free slot where it would. */
+  /**
+   * Where a UID stands, or the free slot where it would. Sixteen in a row stand side by side, so that asking for one
+   * after the other finds most of them in the processor's cache.
+   */
   #slot(uid: number): number {
     const mask = this.#uids.length - 1
-    let at = Math.imul(uid, 0x9e3779b1) & mask
+    let at = ((Math.imul(uid >>> 4, 0x9e3779b1) << 4) ^ (uid & 15)) & mask
     while (this.#uids[at] !== none && this.#uids[at] !== uid) at = (at + 1) & mask
     return at
   }
 
   #grow(): void {
-    const old = [...this.entries()]
-    this.#uids = new Uint32Array(this.#uids.length * 2)
-    this.#offsets = new Uint32Array(this.#offsets.length * 2)
-    this.size = 0
-    for (const [uid, offset] of old) this.set(uid, offset)
+    const [uids, offsets] = [this.#uids, this.#offsets]
+    this.#uids = new Uint32Array(uids.length * 2)
+    this.#offsets = new Uint32Array(uids.length * 2)
+    for (let old = 0; old < uids.length; old++) {
+      if (uids[old] === none) continue
+      const at = this.#slot(uids[old]!)
+      this.#uids[at] = uids[old]!
+      this.#offsets[at] = offsets[old]!
+    }
   }
 }

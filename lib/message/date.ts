@@ -147,11 +147,25 @@ export function formatDate(utc: number, offset = 0): string {
   return `${dayNames[local.getUTCDay()]}, ${date} ${clock(local)} ${formatOffset(offset)}`
 }
 
+/** The day that was written last: of a hundred thousand messages, many in a row are of one day. */
+let lastDay = Number.NaN
+let lastDayText = ''
+const twoDigits = Array.from({ length: 60 }, (_, number) => String(number).padStart(2, '0'))
+
 /** Writes an IMAP date-time without its quotes: `17-Jul-1996 02:44:25 -0700`, the day padded with a space. */
 export function formatInternalDate(utc: number, offset = 0): string {
-  const local = new Date(utc + offset * minute)
-  const date = String(local.getUTCDate()).padStart(2, ' ')
-  return `${date}-${monthNames[local.getUTCMonth()]}-${year(local)} ${clock(local)} ${formatOffset(offset)}`
+  const local = utc + offset * minute
+  const wanted = Math.floor(local / day)
+  if (wanted !== lastDay) {
+    const date = new Date(local)
+    const month = monthNames[date.getUTCMonth()]
+    lastDayText = `${String(date.getUTCDate()).padStart(2, ' ')}-${month}-${year(date)}`
+    lastDay = wanted
+  }
+  const seconds = Math.floor((local - wanted * day) / 1000)
+  const [hour, rest] = [Math.floor(seconds / 3600), seconds % 3600]
+  const time = `${twoDigits[hour]}:${twoDigits[Math.floor(rest / 60)]}:${twoDigits[rest % 60]}`
+  return `${lastDayText} ${time} ${offset === 0 ? '+0000' : formatOffset(offset)}`
 }
 
 /** Reads an IMAP date-time without its quotes (RFC 3501 §9); undefined for what is none. */

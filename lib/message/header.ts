@@ -5,6 +5,7 @@ const CR = 13
 const LF = 10
 const SP = 32
 const HT = 9
+const COLON = 58
 
 /** More fields than this are not listed; they stay part of the header's octets. */
 const maxFields = 10_000
@@ -67,18 +68,26 @@ export class HeaderBlock {
 
   /** A field's value, unfolded and without space around it, one character an octet. */
   binary(field: HeaderField): string {
-    return unfold(this.octets.toString('latin1', field.valueStart, field.end))
+    const { octets } = this
+    let { valueStart: start, end } = field
+    while (start < end && isSpace(octets[start]!)) start++
+    while (end > start && isSpace(octets[end - 1]!)) end--
+    return withoutLineEnds(octets.toString('latin1', start, end))
   }
 }
 
 /** Takes the line ends out of a field's value and the space from around it (RFC 5322 §2.2.3). */
 export function unfold(value: string): string {
-  const line = value.includes('\n') ? value.replace(/\r?\n/g, '') : value
   let start = 0
-  let end = line.length
-  while (start < end && isSpace(line.charCodeAt(start))) start++
-  while (end > start && isSpace(line.charCodeAt(end - 1))) end--
-  return line.slice(start, end)
+  let end = value.length
+  while (start < end && isSpace(value.charCodeAt(start))) start++
+  while (end > start && isSpace(value.charCodeAt(end - 1))) end--
+  return withoutLineEnds(value.slice(start, end))
+}
+
+/** Space at both ends must be gone: what stands behind a line end is no end then. */
+function withoutLineEnds(value: string): string {
+  return value.includes('\n') ? value.replace(/\r?\n/g, '') : value
 }
 
 /**
@@ -130,8 +139,11 @@ function endOfLine(text: string, at: number): number {
 /** Reads the field at `at` of a header that starts at `offset` in its buffer. */
 function readField(text: string, at: number, lineEnd: number, end: number, offset: number): HeaderField {
   const start = offset + at
-  const colon = text.slice(at, Math.min(lineEnd, at + longestName)).indexOf(':')
-  if (colon < 0) return { name: '', key: '', start, valueStart: start, end: offset + end }
+  const limit = Math.min(lineEnd, at + longestName)
+  let place = at
+  while (place < limit && text.charCodeAt(place) !== COLON) place++
+  const colon = place - at
+  if (place === limit) return { name: '', key: '', start, valueStart: start, end: offset + end }
   let length = colon
   while (length > 0 && isSpace(text.charCodeAt(at + length - 1))) length--
   const name = text.slice(at, at + length)

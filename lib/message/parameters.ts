@@ -21,13 +21,30 @@ export const maxParameters = 100
 /** What a field holds beyond this many octets is not looked at. */
 export const longestValue = 64 * 1024
 
+/** What short values that were read lately say: most are `text/plain; charset=utf-8`, `8bit` and the like. */
+const recent = new Map<string, Parameterised>()
+const mostRecent = 500
+const longestRecent = 80
+
 /** Reads `value; name=value; name="value"`, the value in lower case and without its comments. */
 export function parseParameterised(text: string): Parameterised {
+  // A boundary does not come twice.
+  if (text.length > longestRecent || text.includes('oundary')) return parse(text)
+  let known = recent.get(text)
+  if (!known) {
+    known = parse(text)
+    if (recent.size >= mostRecent) recent.clear()
+    recent.set(text, known)
+  }
+  return known
+}
+
+function parse(text: string): Parameterised {
   const reader = new Reader(text)
   let value = ''
   for (;;) {
     reader.skipSpace()
-    const piece = reader.take(/[^\s;(]+/y)
+    const piece = reader.take(valuePiece)
     // `text/plain charset=x` has lost its semicolon, `text / plain` has not.
     const joined = value === '' || value.endsWith('/') || piece.startsWith('/')
     if (piece === '' || !joined) {
@@ -103,6 +120,17 @@ function percent(binary: string): string {
   )
 }
 
+// Written out where they are used, each would be made anew each time.
+const spaces = /\s+/y
+const valuePiece = /[^\s;(]+/y
+const separators = /[;,\s]+/y
+const nameWord = /[^\s;,=("]+/y
+const equals = /=/y
+const anything = /[^;]/y
+const quotedText = /(?:[^"\\]|\\.)*/sy
+const unquotedWord = /[^\s;]+/y
+const nextName = /[\w!#$%&'*+.^`{|}~-]+=/y
+
 /** Goes through the text of a field; every octet is looked at a fixed number of times. */
 class Reader {
   at = 0
@@ -123,7 +151,7 @@ class Reader {
   /** Skips white space and comments. */
   skipSpace(): void {
     for (;;) {
-      this.take(/\s+/y)
+      this.take(spaces)
       if (this.#text[this.at] !== '(') return
       this.#skipComment()
     }
@@ -146,13 +174,13 @@ class Reader {
   parameters(): Parameter[] {
     const parameters: Parameter[] = []
     while (this.at < this.#text.length && parameters.length < maxParameters) {
-      this.take(/[;,\s]+/y)
+      this.take(separators)
       this.skipSpace()
-      const name = this.take(/[^\s;,=("]+/y)
+      const name = this.take(nameWord)
       this.skipSpace()
-      if (this.take(/=/y) === '') {
+      if (this.take(equals) === '') {
         // Not a parameter. Something is always taken, so that this ends.
-        if (name === '') this.take(/[^;]/y)
+        if (name === '') this.take(anything)
         continue
       }
       this.skipSpace()
@@ -165,7 +193,7 @@ class Reader {
   /** A quoted string; one that does not end goes to the end (of the text, so nothing follows it). */
   #quoted(): string {
     this.at++
-    const value = this.take(/(?:[^"\\]|\\.)*/sy)
+    const value = this.take(quotedText)
     this.at++
     return value.includes('\\') ? value.replace(/\\(.)/gs, '$1') : value
   }
@@ -178,16 +206,16 @@ class Reader {
     const start = this.at
     let end = start
     for (;;) {
-      this.take(/[^\s;]+/y)
+      this.take(unquotedWord)
       end = this.at
-      this.take(/\s+/y)
+      this.take(spaces)
       const next = this.#text[this.at]
       if (next === undefined || next === ';') break
       const word = this.at
       if (next === '(') {
         this.#skipComment()
         if (this.at >= this.#text.length || /[\s;]/.test(this.#text[this.at] ?? '')) break
-      } else if (this.take(/[\w!#$%&'*+.^`{|}~-]+=/y) !== '') {
+      } else if (this.take(nextName) !== '') {
         this.at = word
         break
       }

@@ -22,7 +22,7 @@ import type { SearchKey, SortKey, ThreadAlgorithm } from '../message/query.js'
 import { flagsAllowed } from './imap-acl.js'
 import type { Events } from './imap-events.js'
 import { answering } from './imap-refusal.js'
-import { renderAhead } from './render-ahead.js'
+import { hasThread, renderHere, renderThere } from './render-ahead.js'
 
 /** Opens a mailbox to copy to, and tells the rights there where not all are given. @throws ImapError NO [TRYCREATE] */
 export type OpenTarget = (name: string) => Promise<{ readonly mailbox: Mailbox; readonly rights?: string }>
@@ -165,8 +165,20 @@ export class SelectedMailbox implements ImapMailbox {
     return this.#mailbox.cached(uid, kind)
   }
 
-  renderAhead(uids: readonly number[], rendered: readonly Rendered[]): Promise<void> {
-    return renderAhead(this.#mailbox, uids, rendered)
+  isCached(uid: number, kind: string): boolean {
+    return this.#mailbox.isCached(uid, kind)
+  }
+
+  prepareCache(): Promise<void> | undefined {
+    return this.#mailbox.prepareCache()
+  }
+
+  renderThere(uids: readonly number[], rendered: readonly Rendered[]): Promise<() => void> | undefined {
+    return hasThread ? renderThere(this.#mailbox, uids, rendered) : undefined
+  }
+
+  renderHere(uids: readonly number[], rendered: readonly Rendered[], until: number): number {
+    return renderHere(this.#mailbox, uids, rendered, until)
   }
 
   keep(uid: number, kind: string, octets: Buffer): void {

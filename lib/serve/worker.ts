@@ -1,5 +1,8 @@
 /** The thread on which messages are rendered ahead. */
 import { answer } from '../sys/threads.js'
-import { renderMessages } from './render-work.js'
+import { type RenderWork, renderMessages } from './render-work.js'
 
-answer(renderMessages)
+answer(
+  (work: RenderWork) => renderMessages(work),
+  ({ records, facts }) => [records.buffer, facts.buffer],
+)

@@ -100,11 +100,19 @@ export class Threads<Input, Output> {
   }
 }
 
-/** Makes this thread answer what {@link Threads.run} asks of it. */
-export function answer<Input, Output>(work: (input: Input) => Output | Promise<Output>): void {
+/**
+ * Makes this thread answer what {@link Threads.run} asks of it.
+ *
+ * @param moved what of an answer is handed over instead of copied
+ */
+export function answer<Input, Output>(
+  work: (input: Input) => Output | Promise<Output>,
+  moved: (output: Output) => readonly ArrayBuffer[] = () => [],
+): void {
   parentPort?.on('message', async (input: Input) => {
     try {
-      parentPort?.postMessage({ output: await work(input) } satisfies Reply)
+      const output = await work(input)
+      parentPort?.postMessage({ output } satisfies Reply, moved(output))
     } catch (error) {
       parentPort?.postMessage({ error: describe(error) } satisfies Reply)
     }

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { MessageContent } from '../../lib/imap/content.js'
 import { OctetWriter } from '../../lib/imap/encode.js'
 import { type Rendered, render } from '../../lib/imap/render.js'
+import { Cache } from '../../lib/mailbox/cache.js'
 import { toCrlf } from '../../lib/message/wire.js'
 import { renderMessages } from '../../lib/serve/render-work.js'
 import { ImapClient } from '../support/imap-client.js'
@@ -14,20 +16,29 @@ const wanted: readonly Rendered[] = [{ kind: 'envelope' }, { kind: 'structure' }
 
 test('a thread renders what a session would; files that are not there are left out', () => {
   const paths = readdirSync('fixtures/messages').map(name => join('fixtures/messages', name))
-  const { messages, octets } = renderMessages({ paths: ['/no/such/file', ...paths], rendered: wanted })
-  assert.deepEqual(
-    messages.map(({ at }) => at),
-    paths.map((_, i) => i + 1),
-  )
-  let start = 0
-  for (const { at, storedSize, size, ends } of messages) {
-    const file = readFileSync(paths[at - 1]!)
-    assert.deepEqual([storedSize, size], [file.length, toCrlf(file).length])
-    const out = new OctetWriter()
-    for (const one of wanted) render(out, new MessageContent(file), one)
-    assert.equal(Buffer.from(octets.subarray(start, ends.at(-1))).compare(out.take()), 0, paths[at - 1])
-    start = ends.at(-1)!
+  const uids = paths.map((_, i) => i + 2)
+  const work = { uids: [1, ...uids], paths: ['/no/such/file', ...paths], rendered: wanted }
+  const { records, facts, count } = renderMessages(work)
+  assert.equal(count, paths.length + 1)
+  const directory = mkdtempSync(join(tmpdir(), 'postern-render-'))
+  mkdirSync(join(directory, 'tmp'))
+  const cache = new Cache(directory, 1)
+  cache.append(Buffer.from(records))
+  for (const [i, path] of paths.entries()) {
+    const file = readFileSync(path)
+    const uid = uids[i]!
+    assert.deepEqual([...facts.slice(i * 4, i * 4 + 3)], [uid, file.length, toCrlf(file).length], path)
+    for (const one of wanted) {
+      const out = new OctetWriter()
+      render(out, new MessageContent(file), one)
+      assert.equal(cache.get(uid, one.kind)?.compare(out.take()), 0, `${path} ${one.kind}`)
+    }
   }
+  assert.equal(cache.get(1, 'envelope'), undefined)
+  cache.close()
+  const stopped = renderMessages(work, 0)
+  assert.deepEqual([stopped.count, stopped.facts.length], [1, 0], 'one at least, and then the time is up')
+  rmSync(directory, { recursive: true })
 })
 
 test('a long FETCH tells of each message what is in it, in order', async () => {
