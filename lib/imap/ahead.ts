@@ -10,7 +10,7 @@ import type { Ranges } from './set.js'
 /** How many messages the thread renders at a time. */
 const part = 100
 /** So many parts are asked for before the first is needed, so that the thread never waits. */
-const lead = 3
+const lead = 6
 /** How many messages between two such parts are rendered here. */
 const fewestHere = 10
 const mostHere = 1_000
@@ -64,13 +64,24 @@ export class Ahead {
     }
     this.#asked.shift()
     this.#ready = next.end
-    // Whoever waits for the other has too little to do.
-    if (!next.keep) this.#here = Math.min(mostHere, Math.ceil(this.#here * 1.3))
-    else if (this.#asked.every(({ keep }) => keep)) this.#here = Math.max(fewestHere, this.#here * 0.8)
+    if (next.keep) {
+      this.#balance(0)
+      this.#plan()
+      this.#keep(next.keep, at)
+      return undefined
+    }
     this.#plan()
-    if (!next.keep) return next.done.then(keep => this.#keep(keep, at))
-    this.#keep(next.keep, at)
-    return undefined
+    const started = performance.now()
+    return next.done.then(keep => {
+      this.#balance(performance.now() - started)
+      this.#keep(keep, at)
+    })
+  }
+
+  /** Whoever waits for the other has too little to do. @param waited how long this thread did, in milliseconds */
+  #balance(waited: number): void {
+    if (waited > 1) this.#here = Math.min(mostHere, Math.ceil(this.#here * 1.2))
+    else if (this.#asked.every(({ keep }) => keep)) this.#here = Math.max(fewestHere, this.#here * 0.8)
   }
 
   #keep(keep: () => void, at: number): void {

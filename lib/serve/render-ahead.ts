@@ -5,7 +5,7 @@ import type { Mailbox } from '../mailbox/mailbox.js'
 import { Threads } from '../sys/threads.js'
 import { factsOfOne, type RenderDone, type RenderWork, renderMessages } from './render-work.js'
 
-const thread = new Threads<RenderWork, RenderDone>('serve')
+const thread = new Threads<RenderWork, RenderDone>('serve', 1, 15_000, 6)
 /** With one core only there is nothing to be won. */
 export const hasThread: boolean = availableParallelism() > 1
 

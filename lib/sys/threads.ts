@@ -5,6 +5,7 @@ import { parentPort, Worker } from 'node:worker_threads'
 import { describe, MailError } from './error.js'
 
 interface Job {
+  readonly number: number
   readonly input: unknown
   readonly resolve: (output: never) => void
   readonly reject: (error: Error) => void
@@ -13,7 +14,7 @@ interface Job {
 /** How long a thread waits for work before it ends, in milliseconds: a password's check leaves 50 MiB with it. */
 const patience = 15_000
 
-type Reply = { readonly output: unknown } | { readonly error: string }
+type Reply = { readonly number: number } & ({ readonly output: unknown } | { readonly error: string })
 
 /**
  * A few threads that run one function, the one which lib/NAME/worker.ts gives to {@link answer}.
@@ -25,18 +26,23 @@ export class Threads<Input, Output> {
   readonly #idle: Worker[] = []
   readonly #patience: number
   #timer: NodeJS.Timeout | undefined
-  readonly #jobs = new Map<Worker, Job>()
+  /** What each thread that has work was given, in that order. */
+  readonly #jobs = new Map<Worker, Job[]>()
+  readonly #depth: number
   readonly #waiting: Job[] = []
+  #number = 0
 
   /**
    * @param name the folder of lib/ whose worker.ts runs
    * @param size how many threads at most
    * @param wait how long a thread lives without work, in milliseconds
+   * @param depth how much a thread is given before it has answered: more than one piece, so that it need not wait for this thread
    */
-  constructor(name: string, size = 1, wait = patience) {
+  constructor(name: string, size = 1, wait = patience, depth = 1) {
     this.#entry = entryOf(name)
     this.#size = size
     this.#patience = wait
+    this.#depth = depth
   }
 
   /** How many threads there are now. */
@@ -47,7 +53,7 @@ export class Threads<Input, Output> {
   /** Runs the function on a thread. @throws MailError with the message of what the function threw */
   run(input: Input): Promise<Output> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ input, resolve, reject })
+      this.#waiting.push({ number: this.#number++, input, resolve, reject })
       this.#next()
     })
   }
@@ -62,12 +68,37 @@ export class Threads<Input, Output> {
 
   #next(): void {
     if (this.#waiting.length === 0) return
-    const worker = this.#idle.pop() ?? (this.#jobs.size < this.#size ? this.#start() : undefined)
+    const worker = this.#free()
     if (!worker) return
     const job = this.#waiting.shift() as Job
-    this.#jobs.set(worker, job)
+    const jobs = this.#jobs.get(worker)
+    if (jobs) jobs.push(job)
+    else this.#jobs.set(worker, [job])
     worker.ref()
-    worker.postMessage(job.input)
+    worker.postMessage({ number: job.number, input: job.input })
+  }
+
+  /** A thread that can be given something. */
+  #free(): Worker | undefined {
+    const idle = this.#idle.pop()
+    if (idle) return idle
+    if (this.#jobs.size < this.#size) return this.#start()
+    for (const [worker, jobs] of this.#jobs) if (jobs.length < this.#depth) return worker
+    return undefined
+  }
+
+  /** A thread has answered. @returns what it had been asked */
+  #answered(worker: Worker, number: number): Job | undefined {
+    const jobs = this.#jobs.get(worker) ?? []
+    const at = jobs.findIndex(job => job.number === number)
+    const [job] = at < 0 ? [] : jobs.splice(at, 1)
+    if (jobs.length > 0) return job
+    this.#jobs.delete(worker)
+    worker.unref()
+    this.#idle.push(worker)
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#endIdle(), this.#patience).unref()
+    return job
   }
 
   #endIdle(): void {
@@ -77,18 +108,13 @@ export class Threads<Input, Output> {
   #start(): Worker {
     const worker = new Worker(this.#entry)
     worker.on('message', (reply: Reply) => {
-      const job = this.#jobs.get(worker)
-      this.#jobs.delete(worker)
-      worker.unref()
-      this.#idle.push(worker)
-      clearTimeout(this.#timer)
-      this.#timer = setTimeout(() => this.#endIdle(), this.#patience).unref()
+      const job = this.#answered(worker, reply.number)
       if ('error' in reply) job?.reject(new MailError(reply.error))
       else job?.resolve(reply.output as never)
       this.#next()
     })
     const ended = (error: Error) => {
-      this.#jobs.get(worker)?.reject(error)
+      for (const job of this.#jobs.get(worker) ?? []) job.reject(error)
       this.#jobs.delete(worker)
       const at = this.#idle.indexOf(worker)
       if (at >= 0) this.#idle.splice(at, 1)
@@ -109,12 +135,12 @@ export function answer<Input, Output>(
   work: (input: Input) => Output | Promise<Output>,
   moved: (output: Output) => readonly ArrayBuffer[] = () => [],
 ): void {
-  parentPort?.on('message', async (input: Input) => {
+  parentPort?.on('message', async ({ number, input }: { number: number; input: Input }) => {
     try {
       const output = await work(input)
-      parentPort?.postMessage({ output } satisfies Reply, moved(output))
+      parentPort?.postMessage({ number, output } satisfies Reply, moved(output))
     } catch (error) {
-      parentPort?.postMessage({ error: describe(error) } satisfies Reply)
+      parentPort?.postMessage({ number, error: describe(error) } satisfies Reply)
     }
   })
 }

@@ -19,3 +19,15 @@ test('what the work throws is thrown, and the thread goes on', async t => {
   assert.equal(await threads.run({ stored: '{PLAIN}a', password: 'a' }), true)
   assert.equal(threads.count, 1)
 })
+
+test('a thread can be given more before it has answered, and each answer finds its question', async t => {
+  const threads = new Threads<Work, boolean>('auth', 1, 15_000, 3)
+  t.after(() => threads.close())
+  const passwords = ['a', 'b', 'a', 'a', 'c', 'a', 'b']
+  const answers = await Promise.all(passwords.map(password => threads.run({ stored: '{PLAIN}a', password })))
+  assert.deepEqual(
+    answers,
+    passwords.map(password => password === 'a'),
+  )
+  assert.equal(threads.count, 1)
+})
