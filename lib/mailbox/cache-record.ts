@@ -5,9 +5,9 @@
  *     record   CRC-32 of the rest (4), length of the value (4), UID (4), length of the kind (1), kind, value
  */
 import { crc32 } from 'node:zlib'
+import { fileHeader } from './file-header.js'
 
 const magic = 'PSTNCCH1'
-export const headerSize = 16
 /** Octets of a record before its kind. */
 export const recordHead = 13
 /** A value larger than this is not kept. */
@@ -24,11 +24,7 @@ export interface Entry {
 
 /** The header of a file. */
 export function headerOf(validity: number): Buffer {
-  const header = Buffer.alloc(headerSize)
-  header.write(magic, 'latin1')
-  header.writeUInt32LE(validity, 8)
-  header.writeUInt32LE(crc32(header.subarray(0, 12)), 12)
-  return header
+  return fileHeader(magic, validity)
 }
 
 /** An entry as a record. */

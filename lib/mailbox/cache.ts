@@ -16,7 +16,6 @@ import { CacheBlock, readAt } from './cache-block.js'
 import {
   type Entry,
   headerOf,
-  headerSize,
   isOfKind,
   kindAt,
   largestRecord,
@@ -26,6 +25,7 @@ import {
   recordSize,
   uidAt,
 } from './cache-record.js'
+import { headerSize } from './file-header.js'
 import { Offsets } from './offsets.js'
 
 /** Octets gathered before they are written. */

@@ -1,5 +1,7 @@
 /** Files that dovecot-uidlist names and the table lacks: 100,000 of them when a mailbox is read for the first time. */
 
+import type { Pacer } from '../sys/pacer.js'
+
 /** Up to so many positions and a UID fit into one number. */
 const packed = 2 ** 21
 
@@ -44,25 +46,34 @@ export class ListedFiles {
   }
 
   /** Puts them in the order of their UIDs. @returns those that have the UID of another, which stays, taken out */
-  sort(): { name: string; isNew: boolean }[] {
-    const order = orderOf(this.#uids)
+  async sort(pacer: Pacer): Promise<{ name: string; isNew: boolean }[]> {
+    if (pacer.isOver) await pacer.rest()
+    const order = await orderOf(this.#uids, pacer)
     const [uids, names, isNew] = [this.#uids, this.#names, this.#isNew]
     const doubles: { name: string; isNew: boolean }[] = []
     this.#uids = []
     this.#names = []
     this.#isNew = []
-    for (const at of order)
+    for (const at of order) {
       if (this.#uids.at(-1) === uids[at]) doubles.push({ name: names[at]!, isNew: isNew[at]! })
       else this.add(uids[at]!, names[at]!, isNew[at]!)
+      if (pacer.isDue) await pacer.rest()
+    }
     return doubles
   }
 }
 
 /** Positions in the order of the numbers that stand there, of equal ones the first first. */
-function orderOf(numbers: readonly number[]): Uint32Array {
+async function orderOf(numbers: readonly number[], pacer: Pacer): Promise<Uint32Array> {
   if (numbers.length > packed)
     return Uint32Array.from(numbers, (_, at) => at).sort((a, b) => numbers[a]! - numbers[b]! || a - b)
   // Many times faster than with a function that compares.
-  const keys = Float64Array.from(numbers, (number, at) => number * packed + at).sort()
-  return Uint32Array.from(keys, key => key % packed)
+  const keys = new Float64Array(numbers.length)
+  for (let at = 0; at < keys.length; at++) keys[at] = numbers[at]! * packed + at
+  if (pacer.isOver) await pacer.rest()
+  keys.sort()
+  await pacer.rest()
+  const order = new Uint32Array(keys.length)
+  for (let at = 0; at < keys.length; at++) order[at] = keys[at]! % packed
+  return order
 }

@@ -145,7 +145,7 @@ async function match(state: State, scans: readonly Scan[]): Promise<Findings> {
       }
       if (pacer.isDue) await pacer.rest()
     }
-  for (const file of listed.sort()) findings.doubles.push({ ...file, unique: uniqueOf(file.name) })
+  for (const file of await listed.sort(pacer)) findings.doubles.push({ ...file, unique: uniqueOf(file.name) })
   for (let row = 0; row < table.count; row++)
     if (!seen[row] && (complete || !!table.inNew[row] === scans[0]?.directory.isNew))
       findings.missing.add(table.uids[row]!)

@@ -19,8 +19,9 @@ import {
 import { crc32 } from 'node:zlib'
 import { closeQuietly, writeAllSync } from '../sys/atomic.js'
 import { errorCode } from '../sys/error.js'
+import { headerSize } from './file-header.js'
 import { TextPlaces } from './text-places.js'
-import { headerOf, headerSize, readHead, recordHead, recordSize } from './text-record.js'
+import { headerOf, readHead, recordHead, recordSize } from './text-record.js'
 
 /** How much is read and looked through at once. */
 const blockSize = 1 << 20

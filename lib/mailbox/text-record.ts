@@ -8,9 +8,9 @@
  * No search asks for NUL, so that nothing is found that begins in one text and ends in another.
  */
 import { crc32 } from 'node:zlib'
+import { fileHeader } from './file-header.js'
 
 const magic = 'PSTNTXT1'
-export const headerSize = 16
 /** Octets of a record before its texts. */
 export const recordHead = 20
 /** Texts that are longer than this together are not kept: their message is read whenever it is searched. */
@@ -29,11 +29,7 @@ export interface Place {
 
 /** The header of a file. */
 export function headerOf(validity: number): Buffer {
-  const header = Buffer.alloc(headerSize)
-  header.write(magic, 'latin1')
-  header.writeUInt32LE(validity, 8)
-  header.writeUInt32LE(crc32(header.subarray(0, 12)), 12)
-  return header
+  return fileHeader(magic, validity)
 }
 
 /** Records of messages, gathered to be written together. */
