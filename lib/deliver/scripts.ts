@@ -23,6 +23,8 @@ export class Scripts {
   readonly #settings: Settings
   readonly #log: Log
   readonly #compiled = new Map<string, { readonly stamp: string; readonly script: Script }>()
+  /** By text: many users may have the same one, and a file may be written again as it was. */
+  readonly #texts = new Map<string, Script>()
 
   constructor(places: ScriptPlaces, settings: Settings, log: Log) {
     this.#places = places
@@ -68,12 +70,7 @@ export class Scripts {
     const cached = this.#compiled.get(path)
     if (cached?.stamp === stamp) return cached.script
     const script = this.#compile(path)
-    this.#compiled.delete(path)
-    this.#compiled.set(path, { stamp, script })
-    for (const oldest of this.#compiled.keys()) {
-      if (this.#compiled.size <= kept) break
-      this.#compiled.delete(oldest)
-    }
+    keep(this.#compiled, path, { stamp, script })
     return script
   }
 
@@ -81,12 +78,26 @@ export class Scripts {
   #compile(path: string): Script {
     try {
       const { text } = readScriptFile(path)
-      return compileScript({ name: nameOf(path), text }, this.#settings)
+      const name = nameOf(path)
+      const key = `${name}\n${text}`
+      const script = this.#texts.get(key) ?? compileScript({ name, text }, this.#settings)
+      keep(this.#texts, key, script)
+      return script
     } catch (error) {
       if (!(error instanceof MailError)) throw error
       const problem = { script: nameOf(path), line: 0, column: 0, message: describe(error) }
       return { name: nameOf(path), steps: [], extensions: new Set(), errors: [problem], warnings: [] }
     }
+  }
+}
+
+/** Puts the newest last, and forgets the oldest of too many. */
+function keep<Value>(known: Map<string, Value>, key: string, value: Value): void {
+  known.delete(key)
+  known.set(key, value)
+  for (const oldest of known.keys()) {
+    if (known.size <= kept) break
+    known.delete(oldest)
   }
 }
 

@@ -26,7 +26,8 @@ export function compileFields(call: Call, scope: Scope, names: Pick<Texts, 'cons
   }
 }
 
-function lowerCase(names: Pick<Texts, 'constant' | 'values'>): (run: Run) => readonly string[] {
+/** Names in lower case, as headers are asked for them. */
+export function lowerCase(names: Pick<Texts, 'constant' | 'values'>): (run: Run) => readonly string[] {
   const constant = names.constant?.map(name => name.toLowerCase())
   return constant ? () => constant : run => names.values(run).map(name => name.toLowerCase())
 }

@@ -55,19 +55,17 @@ function compileComparator(call: Call, scope: Scope, usual: Comparator): Compara
   return usual
 }
 
-/** Values folded, once for all tests that look at the same ones. */
-const folded = new WeakMap<readonly string[], Map<Comparator, readonly string[]>>()
-
-function foldValues(comparator: Comparator, values: readonly string[]): readonly string[] {
-  let known = folded.get(values)
+/** Values folded, once in a run for all tests that look at the same ones. */
+function foldValues(run: Run, comparator: Comparator, values: readonly string[]): readonly string[] {
+  let known = run.folded.get(comparator)
   if (!known) {
     known = new Map()
-    folded.set(values, known)
+    run.folded.set(comparator, known)
   }
-  let found = known.get(comparator)
+  let found = known.get(values)
   if (!found) {
     found = values.map(comparator.fold)
-    known.set(comparator, found)
+    known.set(values, found)
   }
   return found
 }
@@ -77,8 +75,9 @@ export const is: MatchType = {
   compile: ({ comparator, keys }) => {
     const wanted = foldKeys(comparator, keys)
     return (run, values) => {
+      if (values.length === 0) return false
       const all = wanted(run)
-      for (const text of foldValues(comparator, values)) {
+      for (const text of foldValues(run, comparator, values)) {
         run.spend(text.length + all.length)
         if (all.includes(text)) return true
       }
@@ -93,8 +92,9 @@ export const contains: MatchType = {
   compile: ({ comparator, keys }) => {
     const wanted = foldKeys(comparator, keys)
     return (run, values) => {
+      if (values.length === 0) return false
       const all = wanted(run)
-      for (const text of foldValues(comparator, values))
+      for (const text of foldValues(run, comparator, values))
         for (const key of all) {
           run.spend(text.length + key.length)
           if (text.includes(key)) return true

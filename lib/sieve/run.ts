@@ -1,5 +1,6 @@
 /** One run of scripts over a message: what they see, what they have said so far, and what it may still cost. */
 import type { Action, DuplicateMark } from './action.js'
+import type { Comparator } from './comparator.js'
 import type { Script } from './compile.js'
 import type { Context, ProgramCall, ProgramResult } from './context.js'
 import type { Condition, Signal, Step } from './definition.js'
@@ -55,6 +56,8 @@ export class Run {
   readonly result: Result
   readonly duplicates: DuplicateMark[] = []
   readonly notes: string[] = []
+  /** Values that tests look at, as comparators fold them. */
+  readonly folded = new Map<Comparator, Map<readonly string[], readonly string[]>>()
   /** Extensions that an `ihave` test found. */
   readonly had = new Set<string>()
   readonly included = new Set<string>()

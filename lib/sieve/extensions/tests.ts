@@ -2,7 +2,7 @@
 import { addressesIn, addressFields, compileAddressPart, type PlainAddress, parsePath } from '../address.js'
 import type { Call } from '../call.js'
 import type { Tag, TestDefinition } from '../definition.js'
-import { compileHeaders, compileValues } from '../fields.js'
+import { compileHeaders, compileValues, lowerCase } from '../fields.js'
 import { compileMatch } from '../match.js'
 import type { Run } from '../run.js'
 import type { Scope } from '../scope.js'
@@ -85,10 +85,10 @@ export const exists: TestDefinition = {
   takes: [{ name: 'header names', type: 'strings' }],
   compile(call) {
     const headers = compileHeaders(call)
-    const names = call.texts('header names')
+    const names = lowerCase(call.texts('header names'))
     return run => {
       const sets = headers(run)
-      return names.values(run).every(name => sets.some(set => set.named(name.toLowerCase()).length > 0))
+      return names(run).every(name => sets.some(set => set.named(name).length > 0))
     }
   },
 }
