@@ -1,14 +1,11 @@
 /** The IMAP client library, kept to what we want of it: the only file that knows imapflow. */
 import { ImapFlow } from 'imapflow'
+import { briefly } from './asker.js'
 import type { RemoteOptions } from './source.js'
-import { gatedTransport, type Witness } from './transport.js'
+import { type GatedTransport, gatedTransport, type Witness } from './transport.js'
 import { isThrottling } from './trouble.js'
 
 export type Flow = InstanceType<typeof ImapFlow>
-export type Query = Parameters<Flow['fetch']>[1]
-type Row = Awaited<ReturnType<Flow['fetchOne']>>
-/** What a FETCH brought of a message. */
-export type Fetched = Exclude<Row, false | undefined>
 
 /**
  * Capabilities that we do not want to be known: the gate lets no literal out that the server did not ask for, knows
@@ -22,15 +19,20 @@ const unwanted = ['LITERAL+', 'LITERAL-', 'XLIST', 'COMPRESS=DEFLATE', 'UTF8=ACC
  * @param hearing what is to hear the server's answers
  * @param tooLong called where the provider asks for a pause that is not waited for; the connection is closed then
  */
-export function makeFlow(options: RemoteOptions, hearing: Hearing, tooLong: () => void): Flow {
+export function makeFlow(
+  options: RemoteOptions,
+  hearing: Hearing,
+  tooLong: () => void,
+): { readonly flow: Flow; readonly transport: GatedTransport } {
   const { host, port, user, secret, tls, timeout = 120_000 } = options
+  const transport = gatedTransport({ host, port, trust: options.trust, witness: hearing })
   const flow = new ImapFlow({
     host,
     port,
     secure: tls === 'implicit',
     ...(tls === 'required' ? { doSTARTTLS: true } : tls === 'off' ? { doSTARTTLS: false } : {}),
     auth: 'token' in secret ? { user, accessToken: secret.token } : { user, pass: secret.password },
-    transport: gatedTransport({ host, port, trust: options.trust, witness: hearing }),
+    transport,
     logger: false,
     clientInfo: { name: 'Postern', version: '', vendor: '', 'support-url': '' },
     qresync: options.asksGone === true,
@@ -43,11 +45,11 @@ export function makeFlow(options: RemoteOptions, hearing: Hearing, tooLong: () =
     connectionTimeout: 30_000,
     greetingTimeout: 30_000,
     socketTimeout: timeout,
-    maxLiteralSize: 512 * 1024 * 1024,
+    maxLiteralSize: 16 * 1024 * 1024,
   })
   hideCapabilities(flow)
   waitBriefly(flow, tooLong)
-  return flow
+  return { flow, transport }
 }
 
 /** The library keeps what the server can in a map that it makes anew several times: each goes through here. */
@@ -61,9 +63,6 @@ function hideCapabilities(flow: Flow): void {
     },
   })
 }
-
-/** Longest pause that a provider may ask for in the middle of a run, in milliseconds. */
-const briefly = 30_000
 
 /** Keeps what a server said of wanting less of us, response code and all: the library passes on less than that. */
 export class Hearing implements Witness {

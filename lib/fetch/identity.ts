@@ -3,7 +3,7 @@
  * Message-ID by its INTERNALDATE too. A key is `HASH.SIZE`, the hash 12 octets of SHA-256 in base64url, the size in
  * base 36.
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { readHeader } from '../message/header.js'
 
 /**
@@ -18,8 +18,9 @@ export function keyOf(octets: Buffer, size: number, received: number | undefined
   const id = header.first('message-id') ?? ''
   const date = header.first('date') ?? ''
   const seconds = id === '' && received !== undefined ? Math.floor(received / 1000) : ''
-  const hash = createHash('sha256').update(`${id}\n${date}\n${seconds}`).digest().subarray(0, 12)
-  return `${hash.toString('base64url')}.${size.toString(36)}`
+  // 16 characters are 12 octets.
+  const digest = hash('sha256', `${id}\n${date}\n${seconds}`, 'base64url').slice(0, 16)
+  return `${digest}.${size.toString(36)}`
 }
 
 /** A message that is here, or was. */

@@ -1,19 +1,12 @@
 /** An IMAP account as a source, over the gated socket. */
+import { inRanges, largest, parseSet, type Range, resolveSet } from '../imap/set.js'
 import { MailError } from '../sys/error.js'
-import { type Fetched, type Flow, Hearing, makeFlow, type Query } from './flow.js'
+import { Asker } from './asker.js'
+import { type Flow, Hearing, makeFlow } from './flow.js'
 import { commandTrouble, connectTrouble } from './flow-trouble.js'
 import { keywordOf } from './labels.js'
-import {
-  ascending,
-  dateOf,
-  listedOf,
-  messageQuery,
-  modseqOf,
-  octetsOf,
-  piece,
-  pieceSize,
-  rangeOf,
-} from './rows.js'
+import type { Row } from './row.js'
+import { ascending, modseqOf, piece, pieceSize, rangeOf } from './rows.js'
 import {
   type Headed,
   type Listed,
@@ -34,8 +27,9 @@ import { ConnectionLost, Throttled } from './trouble.js'
 export async function openRemote(options: RemoteOptions): Promise<Source> {
   const { host } = options
   const hearing = new Hearing(options.witness)
-  const flow = makeFlow(options, hearing, () => remote.failed(new Throttled(host, hearing.throttled)))
-  const remote = new Remote(flow, options, hearing)
+  const tooLong = () => remote.failed(new Throttled(host, hearing.throttled))
+  const { flow, transport } = makeFlow(options, hearing, tooLong)
+  const remote = new Remote(flow, new Asker(() => transport.socket), options, hearing)
   flow.on('error', error => remote.failed(error))
   try {
     await flow.connect()
@@ -50,6 +44,7 @@ export async function openRemote(options: RemoteOptions): Promise<Source> {
 class Remote implements Source {
   readonly hears = true
   readonly #flow: Flow
+  readonly #asker: Asker
   readonly #options: RemoteOptions
   readonly #hearing: Hearing
   #failure: unknown
@@ -57,8 +52,9 @@ class Remote implements Source {
   #isNews = false
   #told: () => void = () => {}
 
-  constructor(flow: Flow, options: RemoteOptions, hearing: Hearing) {
+  constructor(flow: Flow, asker: Asker, options: RemoteOptions, hearing: Hearing) {
     this.#flow = flow
+    this.#asker = asker
     this.#options = options
     this.#hearing = hearing
     const news = () => {
@@ -116,18 +112,31 @@ class Remote implements Source {
   }
 
   async list(from: number): Promise<Listed[]> {
-    const rows = await this.#collect(`${from}:*`, { uid: true, size: true }, listedOf)
+    const rows: Listed[] = []
+    await this.#each(`${from}:*`, ['UID', 'RFC822.SIZE', ...this.#id], isListed, row => {
+      rows.push(listedOf(row))
+    })
     return ascending(rows, from)
   }
 
   async heads(from: number): Promise<Headed[]> {
-    const query = { uid: true, size: true, internalDate: true, headers: ['Message-ID', 'Date'] }
-    const rows = await this.#collect(`${from}:*`, query, row => ({
-      ...listedOf(row),
-      head: row.headers ?? Buffer.alloc(0),
-      date: dateOf(row.internalDate),
-    }))
+    const rows: Headed[] = []
+    const fields = 'BODY.PEEK[HEADER.FIELDS (Message-ID Date)]'
+    await this.#each(
+      `${from}:*`,
+      ['UID', 'INTERNALDATE', 'RFC822.SIZE', fields, ...this.#id],
+      isListed,
+      row => {
+        rows.push({ ...listedOf(row), head: row.head ?? Buffer.alloc(0), date: row.date })
+      },
+    )
     return ascending(rows, from)
+  }
+
+  /** What the provider's own ids of messages are asked for with, where it has some. */
+  get #id(): string[] {
+    if (this.#flow.capabilities.has('OBJECTID')) return ['EMAILID']
+    return this.hasLabels ? ['X-GM-MSGID'] : []
   }
 
   async uids(): Promise<number[]> {
@@ -141,39 +150,46 @@ class Remote implements Source {
     const small = listed.filter(({ size }) => size < largeSize)
     if (small.length > 0) {
       const range = rangeOf(small.map(({ uid }) => uid))
-      await this.#each(range, messageQuery, undefined, async row => {
+      await this.#each(range, [...this.#items, 'BODY.PEEK[]'], isMessage, row => {
         const message = this.#messageOf(row)
-        if (message) await take(message)
+        return message && take(message)
       })
     }
     for (const { uid, size } of listed)
       if (size >= largeSize) {
-        const rows = await this.#collect(`${uid}`, { ...messageQuery, source: piece(0) }, row =>
-          this.#messageOf(row),
-        )
-        const first = rows.find(row => row?.uid === uid)
-        if (first) await take({ ...first, rest: () => this.#pieces(uid, size, first.octets.length) })
+        let first: RemoteMessage | undefined
+        await this.#each(`${uid}`, [...this.#items, piece(0)], isMessage, row => {
+          if (row.uid === uid) first = this.#messageOf(row)
+        })
+        const { length = 0 } = first?.octets ?? {}
+        if (first) await take({ ...first, rest: () => this.#pieces(uid, size, length) })
       }
   }
 
+  get #items(): string[] {
+    const labels = this.#hasKeywords && this.hasLabels ? ['X-GM-LABELS'] : []
+    return ['UID', 'FLAGS', 'INTERNALDATE', ...labels]
+  }
+
   /** @returns undefined where a server has no such message any more, and sends an empty one */
-  #messageOf(row: Fetched): RemoteMessage | undefined {
-    const octets = octetsOf(row)
-    if (octets.length === 0) return undefined
-    return { uid: row.uid, octets, flags: this.#flagsOf(row), date: dateOf(row.internalDate) }
+  #messageOf(row: Row): RemoteMessage | undefined {
+    const { uid = 0, octets, date } = row
+    if (!octets || octets.length === 0) return undefined
+    return { uid, octets, flags: this.#flagsOf(row), date }
   }
 
   /** What follows of a large message. Sizes that servers tell are not always true: it ends where nothing follows. */
   async *#pieces(uid: number, size: number, from: number): AsyncGenerator<Buffer> {
     for (let at = from; ; ) {
-      const query: Query = { uid: true, source: piece(at) }
-      const rows = await this.#collect(`${uid}`, query, row => ({ uid: row.uid, octets: octetsOf(row) }))
-      const row = rows.find(each => each.uid === uid)
-      if (!row) throw new MessageGone(`message ${uid} went away`)
-      const next = row.octets
-      if (next.length > 0) yield next
-      at += next.length
-      if (next.length === 0 || (next.length < pieceSize && at >= size)) break
+      let next: Buffer | undefined
+      await this.#each(`${uid}`, ['UID', piece(at)], isMessage, row => {
+        if (row.uid === uid) next = row.octets
+      })
+      if (!next) throw new MessageGone(`message ${uid} went away`)
+      const { length } = next
+      if (length > 0) yield next
+      at += length
+      if (length === 0 || (length < pieceSize && at >= size)) break
     }
   }
 
@@ -188,28 +204,33 @@ class Remote implements Source {
 
   async changes(upTo: number, modseq?: string): Promise<RemoteChanges> {
     const flags: RemoteFlags[] = []
-    const gone = new Set<number>()
-    const since = modseq === undefined ? undefined : BigInt(modseq)
-    const query: Query = { uid: true, flags: true, labels: this.#hasKeywords }
-    const vanished = ({ uid }: { uid?: number }) => {
-      if (uid !== undefined) gone.add(uid)
-    }
-    this.#flow.on('expunge', vanished)
-    try {
-      await this.#each(`1:${upTo}`, query, since, async row => {
-        if (row.flags) flags.push({ uid: row.uid, flags: this.#flagsOf(row) })
-      })
-    } finally {
-      this.#flow.off('expunge', vanished)
-    }
-    return { flags, ...(this.tellsGone && since !== undefined && { gone }) }
+    const gone: Range[] = []
+    const since = this.#flow.enabled.has('CONDSTORE') ? modseq : undefined
+    const items = this.#items.filter(name => name !== 'INTERNALDATE')
+    const vanished = this.tellsGone ? ' VANISHED' : ''
+    await this.#each(
+      `1:${upTo}`,
+      items,
+      ({ uid, flags }) => uid !== undefined && flags !== undefined,
+      row => {
+        flags.push({ uid: row.uid ?? 0, flags: this.#flagsOf(row) })
+      },
+      since === undefined ? '' : ` (CHANGEDSINCE ${since}${vanished})`,
+      line => {
+        const [, set = ''] = /^\* VANISHED (?:\(EARLIER\) )?(\S+)/i.exec(line) ?? []
+        gone.push(...(parseSet(set) ?? []))
+      },
+    )
+    if (!this.tellsGone || since === undefined) return { flags }
+    const ranges = resolveSet(gone, largest)
+    return { flags, gone: { has: uid => inRanges(ranges, uid) } }
   }
 
   /** Flags without \Recent; and labels, where these are to be keywords. */
-  #flagsOf({ flags, labels }: Fetched): string[] {
-    const own = [...(flags ?? [])].filter(flag => flag.toLowerCase() !== '\\recent')
+  #flagsOf({ flags = [], labels = [] }: Row): string[] {
+    const own = [...new Set(flags.filter(flag => flag.toLowerCase() !== '\\recent'))]
     if (!this.#hasKeywords || !this.hasLabels) return own
-    const keywords = [...(labels ?? [])].flatMap(label => keywordOf(label) ?? [])
+    const keywords = labels.flatMap(label => keywordOf(label) ?? [])
     return [...new Set([...own, ...keywords])]
   }
 
@@ -261,32 +282,26 @@ class Remote implements Source {
     }
   }
 
-  async #collect<T>(range: string, query: Query, make: (row: Fetched) => T): Promise<T[]> {
-    const rows: T[] = []
-    await this.#each(range, query, undefined, async row => void rows.push(make(row)))
-    return rows
-  }
-
-  /** Each answer to a FETCH, once: answers without what was asked for are news of other sessions. */
+  /** Each answer to a FETCH of messages by UID. What `take` throws is no trouble of the connection. */
   async #each(
     range: string,
-    query: Query,
-    changedSince: bigint | undefined,
-    take: (row: Fetched) => Promise<void>,
+    items: readonly string[],
+    isAnswer: (row: Row) => boolean,
+    take: (row: Row) => Promise<void> | void | undefined,
+    modifiers = '',
+    line: (text: string) => void = () => {},
   ): Promise<void> {
     let failure: unknown
-    await this.#say(async () => {
-      const options = { uid: true, ...(changedSince !== undefined && { changedSince }) }
-      for await (const row of this.#flow.fetch(range, query, options)) {
-        if (failure !== undefined) continue
-        // What fails on our side is no trouble of the connection.
-        await take(row).catch(error => {
-          failure = error
-        })
-        if (failure !== undefined) break
-      }
+    const command = `UID FETCH ${range} (${items.join(' ')})${modifiers}`
+    const noting = (error: unknown) => {
+      failure = error
+      throw error
+    }
+    await this.#say(() =>
+      this.#asker.ask({ command, isAnswer, take: row => take(row)?.catch(noting), line }),
+    ).catch(error => {
+      throw failure ?? error
     })
-    if (failure !== undefined) throw failure
   }
 
   /** Runs a command, and says what its failure means. */
@@ -298,4 +313,16 @@ class Remote implements Source {
       throw commandTrouble(this.#options.host, error, this.#hearing.throttled, this.#failure)
     }
   }
+}
+
+function isListed({ uid, size }: Row): boolean {
+  return uid !== undefined && size !== undefined
+}
+
+function isMessage({ uid, octets }: Row): boolean {
+  return uid !== undefined && octets !== undefined
+}
+
+function listedOf({ uid = 0, size = 0, id }: Row): Listed {
+  return { uid, size, ...(id !== undefined && { id }) }
 }

@@ -90,7 +90,7 @@ export interface RemoteFlags {
 export interface RemoteChanges {
   readonly flags: RemoteFlags[]
   /** UIDs that are gone since; undefined where the server does not tell. */
-  readonly gone?: ReadonlySet<number> | undefined
+  readonly gone?: { has(uid: number): boolean } | undefined
 }
 
 /** A large message that went away while its pieces were read. */

@@ -14,8 +14,8 @@ import type { Known } from './state-line.js'
 
 /** A message to be stored. */
 export interface Incoming {
-  /** The message, or a large one that was written already. */
-  readonly content: Buffer | Delivery
+  /** Written, and seen by nobody yet: {@link Target.stage}. */
+  readonly delivery: Delivery
   readonly flags: readonly string[]
   readonly date: number | undefined
 }
@@ -105,26 +105,19 @@ export class Target {
     messages: readonly Incoming[],
     intend: (uniques: string[]) => Promise<void>,
   ): Promise<number[]> {
-    const deliveries = await Promise.all(
-      messages.map(({ content }) => (Buffer.isBuffer(content) ? mailbox.begin() : content)),
-    )
+    const deliveries = messages.map(({ delivery }) => delivery)
     try {
-      await Promise.all(
-        deliveries.map(async (delivery, i) => {
-          const { content, date } = messages[i] as Incoming
-          if (Buffer.isBuffer(content)) await delivery.write(content)
-          await delivery.sync(date)
-        }),
-      )
+      await Promise.all(messages.map(({ delivery, date }) => delivery.sync(date)))
       const uniques = deliveries.map(({ temporary, storedSize, size }) =>
         withSizes(basename(temporary), storedSize, size),
       )
       await intend(uniques)
       return await mailbox.append(
-        deliveries.map((delivery, i) => {
-          const { flags, date } = messages[i] as Incoming
-          return { delivery, flags, ...(date !== undefined && { date }) }
-        }),
+        messages.map(({ delivery, flags, date }) => ({
+          delivery,
+          flags,
+          ...(date !== undefined && { date }),
+        })),
       )
     } catch (error) {
       await Promise.all(deliveries.map(delivery => delivery.abort()))
@@ -132,7 +125,14 @@ export class Target {
     }
   }
 
-  /** Writes a large message, piece by piece; nobody sees it before it is placed. */
+  /** Brings a message to disk; nobody sees it before it is placed. @param date as in {@link Incoming} */
+  async stage(mailbox: Mailbox, octets: Buffer, date: number | undefined): Promise<Delivery> {
+    const delivery = await mailbox.begin()
+    await delivery.whole(octets, date)
+    return delivery
+  }
+
+  /** Writes a large message, piece by piece; nobody sees it before it is placed, which brings it to disk. */
   async write(mailbox: Mailbox, pieces: AsyncIterable<Buffer>): Promise<Delivery> {
     const delivery = await mailbox.begin()
     try {

@@ -18,6 +18,14 @@ export interface SocketGate {
   answered(line: string): Buffer
 }
 
+/** What takes in for a while what the server sends, in place of the client. */
+export interface Diversion {
+  /** @returns a promise where no more is to come until it is kept @throws what breaks the connection */
+  push(chunk: Buffer): Promise<void> | undefined
+  /** The connection is over. */
+  closed(error: Error): void
+}
+
 /** Cuts what the server sends into lines; `take` gets each. */
 type MakeLines = (take: (line: string) => void) => { push(chunk: Buffer): void }
 
@@ -28,6 +36,9 @@ export class GatedSocket extends Duplex {
   readonly #witness: Witness | undefined
   readonly #lines: { push(chunk: Buffer): void }
   #detached = false
+  #diversion: Diversion | undefined
+  /** Whether nothing is read since what came is not taken yet. */
+  #holds = false
 
   constructor(socket: Socket, gate: SocketGate, makeLines: MakeLines, witness?: Witness) {
     super({ allowHalfOpen: false })
@@ -54,12 +65,42 @@ export class GatedSocket extends Duplex {
       this.destroy(error as Error)
       return
     }
-    if (!this.push(chunk)) this.#socket.pause()
+    if (!this.#diversion) this.give(chunk)
+    else this.#divert(this.#diversion, chunk)
+  }
+
+  #divert(to: Diversion, chunk: Buffer): void {
+    try {
+      const taking = to.push(chunk)
+      if (!taking) return
+      this.#holds = true
+      this.#socket.pause()
+      void taking.finally(() => {
+        this.#holds = false
+        this._read()
+      })
+    } catch (error) {
+      this.destroy(error as Error)
+    }
+  }
+
+  /** Gives to somebody else what comes, or, without one, to the client again. */
+  divert(to: Diversion | undefined): void {
+    this.#diversion = to
+  }
+
+  /** Gives octets to the client. */
+  give(octets: Buffer): void {
+    if (!this.push(octets)) this.#socket.pause()
   }
   readonly #onEnd = (): void => void this.push(null)
   readonly #onClose = (): void => void this.destroy()
   readonly #onError = (error: Error): void => void this.destroy(error)
-  readonly #onTimeout = (): void => void this.emit('timeout')
+  readonly #onTimeout = (): void => {
+    // While nothing is read, nothing comes, and the server is not to be blamed.
+    if (this.#holds) this.#socket.setTimeout(this.#socket.timeout ?? 0)
+    else this.emit('timeout')
+  }
 
   #answered(line: string): void {
     this.#witness?.answered(line)
@@ -84,11 +125,13 @@ export class GatedSocket extends Duplex {
   }
 
   override _read(): void {
-    if (!this.#detached) this.#socket.resume()
+    if (!this.#detached && !this.#holds) this.#socket.resume()
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
     if (!this.#detached) this.#socket.destroy()
+    this.#diversion?.closed(error ?? new Error('the connection was closed'))
+    this.#diversion = undefined
     done(error)
   }
 
@@ -133,6 +176,8 @@ export interface TransportOptions {
 export interface GatedTransport {
   connect(how: { secure: boolean }, onConnect: () => void): GatedSocket
   upgrade(plain: Duplex, options: unknown, onSecure: () => void): GatedSocket
+  /** The last that was opened. */
+  readonly socket: GatedSocket | undefined
 }
 
 /** Opens gated sockets to an IMAP server: in the shape that the client library wants its connections in. */
@@ -155,17 +200,25 @@ function transportThrough(
     servername: /^[\d.]+$|:/.test(host) ? '' : host,
     secureContext: options.trust(),
   })
+  let current: GatedSocket | undefined
+  const gated = (socket: Socket) => {
+    current = new GatedSocket(socket, gate, makeLines, witness)
+    return current
+  }
   return {
+    get socket() {
+      return current
+    },
     connect({ secure }, onConnect) {
       const socket = secure
         ? connectTls({ host, port, ...identity() }, onConnect)
         : connectPlain({ host, port, noDelay: true }, onConnect)
-      return new GatedSocket(socket, gate, makeLines, witness)
+      return gated(socket)
     },
     upgrade(plain, _options, onSecure) {
       if (!(plain instanceof GatedSocket)) throw new TypeError('this is no socket of ours')
       const socket = connectTls({ socket: plain.detach(), host, ...identity() }, onSecure)
-      return new GatedSocket(socket, gate, makeLines, witness)
+      return gated(socket)
     },
   }
 }

@@ -30,8 +30,8 @@ export class Throttled extends MailError {
   }
 }
 
-/** Exchange says how long it wants to be left alone. */
-function suggestedWait(said: string): number {
+/** How long a provider wants to be left alone, in milliseconds; 0 where it does not say so, as Exchange does. */
+export function suggestedWait(said: string): number {
   return Number(/Backoff Time[:= ]+(\d{1,9})/i.exec(said)?.[1] ?? 0)
 }
 

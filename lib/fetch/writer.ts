@@ -1,4 +1,7 @@
-/** Stores what comes, in batches that share their syncs, behind what is being read. */
+/**
+ * Stores what comes, behind what is being read: each message is brought to disk as soon as it is here, and gets its
+ * name with others in a batch, that share what has to be synced for that.
+ */
 import type { Mailbox } from '../mailbox/mailbox.js'
 import type { Delivery } from '../maildir/maildir.js'
 import { keyOf } from './identity.js'
@@ -6,7 +9,7 @@ import { joined, type Run } from './run.js'
 import type { Listed, RemoteMessage } from './source.js'
 import { type FolderMemory, idsOf } from './state-line.js'
 
-/** Messages stored together: they share their syncs. */
+/** Messages that get their names together; as many again are on their way to the disk meanwhile. */
 const batchMessages = 128
 const batchOctets = 8 * 1024 * 1024
 /** Messages that go through the user's filters at a time. */
@@ -15,8 +18,8 @@ const atOnce = 4
 interface Waiting {
   readonly uid: number
   readonly id: string | undefined
-  /** The message, or a large one that is in a file already. */
-  readonly content: Buffer | Delivery
+  /** The message, for filters; or its file, for folders. */
+  readonly content: Buffer | Promise<Delivery>
   readonly date: number | undefined
   /** As the remote has them. */
   readonly flags: readonly string[]
@@ -30,6 +33,7 @@ export class Writer {
   readonly #mailbox: () => Promise<Mailbox>
   #batch: Waiting[] = []
   #octets = 0
+  #into: Promise<Mailbox> | undefined
   #writing: Promise<void> = Promise.resolve()
 
   constructor(run: Run, folder: FolderMemory, mailbox: () => Promise<Mailbox>) {
@@ -44,7 +48,9 @@ export class Writer {
     const key = keyOf(octets, size, date)
     came(octets.length)
     if (rest && this.#run.deliver) return this.#deliverLarge(message, id, key, came)
-    const content = rest ? await this.#writeLarge(octets, counted(rest(), came)) : octets
+    const content = this.#run.deliver ? octets : this.#stage(message, came)
+    // A large one is read while it is written.
+    if (rest) await content
     this.#batch.push({ uid, id, content, date, flags, key })
     if (!rest) this.#octets += octets.length
     if (this.#batch.length >= batchMessages || this.#octets >= batchOctets) await this.#flush()
@@ -55,10 +61,19 @@ export class Writer {
     await this.#writing
   }
 
-  async #writeLarge(octets: Buffer, rest: AsyncIterable<Buffer>): Promise<Delivery> {
-    // A mailbox that the batch before is still making is made once.
-    await this.#writing
-    return this.#run.target.write(await this.#mailbox(), joinedTo(octets, rest))
+  /** Begins to bring a message to disk. */
+  #stage({ octets, rest, date }: RemoteMessage, came: (octets: number) => void): Promise<Delivery> {
+    const { target } = this.#run
+    // A mailbox that is not there is made once.
+    this.#into ??= this.#mailbox()
+    const staged = this.#into.then(mailbox =>
+      rest
+        ? target.write(mailbox, joinedTo(octets, counted(rest(), came)))
+        : target.stage(mailbox, octets, date),
+    )
+    // Who places it hears of its failure.
+    staged.catch(() => {})
+    return staged
   }
 
   async #deliverLarge(
@@ -80,9 +95,17 @@ export class Writer {
     const batch = this.#batch
     this.#batch = []
     this.#octets = 0
-    await this.#writing
+    try {
+      await this.#writing
+    } catch (error) {
+      await discard(batch)
+      throw error
+    }
     if (batch.length === 0) return
-    this.#writing = this.#write(batch)
+    this.#writing = this.#write(batch).catch(async error => {
+      await discard(batch)
+      throw error
+    })
     this.#writing.catch(() => {})
   }
 
@@ -93,10 +116,11 @@ export class Writer {
     // Before the messages are there: an id without its message means nothing, a POP3 message without its id comes again.
     memory.ids(idsOf(folder, batch))
     if (deliver) return this.#deliver(batch)
+    const staged = await Promise.all(batch.map(({ content }) => content as Promise<Delivery>))
     const locals = await target.place(
       await this.#mailbox(),
-      batch.map(({ content, date, flags }) => ({
-        content,
+      batch.map(({ date, flags }, i) => ({
+        delivery: staged[i] as Delivery,
         date,
         flags: policy.flags === 'none' ? [] : flags,
       })),
@@ -132,6 +156,16 @@ export class Writer {
     }
     return memory.sync()
   }
+}
+
+/** What does not get a name leaves nothing behind. */
+async function discard(batch: readonly Waiting[]): Promise<void> {
+  for (const { content } of batch)
+    if (!Buffer.isBuffer(content))
+      await content.then(
+        delivery => delivery.abort(),
+        () => {},
+      )
 }
 
 async function* joinedTo(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

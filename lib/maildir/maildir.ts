@@ -9,6 +9,7 @@
 import {
   closeSync,
   fsyncSync,
+  futimesSync,
   linkSync,
   open,
   openSync,
@@ -39,6 +40,9 @@ const openLater = promisify(open)
 
 /** Octets gathered before they are written. */
 const bufferSize = directLimit
+
+/** What whole messages are made ready in; nobody waits while one is there. */
+const shared = Buffer.allocUnsafeSlow(1024 * 1024)
 
 /** Where a message goes. */
 export interface Target {
@@ -196,6 +200,20 @@ export class Delivery {
     this.#flush()
   }
 
+  /**
+   * Takes a whole message, and brings it to disk: write() and sync() in one, with no memory of its own. For many at a
+   * time, which would have to be thrown away again.
+   *
+   * @param date as in sync()
+   */
+  async whole(octets: Uint8Array, date?: number): Promise<void> {
+    if (octets.length < shared.length && this.#state === 'open' && !this.#begun && this.storedSize === 0) {
+      this.#waiting.push(this.#lines.convert(octets, shared))
+      this.#flush()
+    } else await this.write(octets)
+    return this.sync(date)
+  }
+
   #flush(): void {
     try {
       const [first, ...more] = this.#waiting
@@ -219,7 +237,7 @@ export class Delivery {
     // To find out how that goes here takes longer than one commit more.
     if (this.#begun || isAlone()) return this.sync()
     try {
-      this.#waiting.push(this.#lines.end())
+      this.#holdEnd()
       const octets = Buffer.concat(this.#waiting)
       this.#waiting = []
       writeAllSync(this.#fd, octets)
@@ -237,6 +255,11 @@ export class Delivery {
     }
   }
 
+  #holdEnd(): void {
+    const end = this.#lines.end()
+    if (end.length > 0) this.#waiting.push(end)
+  }
+
   get #ended(): boolean {
     return this.#state === 'ended'
   }
@@ -250,9 +273,10 @@ export class Delivery {
     if (this.#state !== 'open' && this.#state !== 'staged') return
     try {
       if (this.#state === 'open') {
-        this.#waiting.push(this.#lines.end())
+        this.#holdEnd()
         this.#flush()
       }
+      if (date !== undefined) futimesSync(this.#fd, date / 1000, date / 1000)
       this.#isSyncing = true
       if (isCalm()) waitHere(() => fsyncSync(this.#fd))
       else await syncFile(this.#fd)
@@ -260,7 +284,6 @@ export class Delivery {
       this.#isSyncing = false
       closeSync(this.#fd)
       this.#state = 'written'
-      if (date !== undefined) utimesSync(this.temporary, date / 1000, date / 1000)
     } catch (error) {
       if (this.#ended && this.#isSyncing) closeQuietly(this.#fd)
       this.#isSyncing = false
