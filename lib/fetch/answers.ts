@@ -37,8 +37,8 @@ export class Answers {
       const lf = chunk.indexOf(10, at)
       this.#text += chunk.toString('latin1', at, lf < 0 ? chunk.length : lf)
       if (this.#text.length > longestText) throw new Error('an answer without an end')
+      at = lf < 0 ? chunk.length : lf + 1
       if (lf < 0) break
-      at = lf + 1
       if (!this.#line()) break
     }
     return chunk.subarray(at)
