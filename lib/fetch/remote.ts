@@ -6,7 +6,7 @@ import { type Flow, Hearing, makeFlow } from './flow.js'
 import { commandTrouble, connectTrouble } from './flow-trouble.js'
 import { keywordOf } from './labels.js'
 import type { Row } from './row.js'
-import { ascending, modseqOf, piece, pieceSize, rangeOf } from './rows.js'
+import { ascending, isListed, isMessage, listedOf, modseqOf, piece, pieceSize, rangeOf } from './rows.js'
 import {
   type Headed,
   type Listed,
@@ -313,16 +313,4 @@ class Remote implements Source {
       throw commandTrouble(this.#options.host, error, this.#hearing.throttled, this.#failure)
     }
   }
-}
-
-function isListed({ uid, size }: Row): boolean {
-  return uid !== undefined && size !== undefined
-}
-
-function isMessage({ uid, octets }: Row): boolean {
-  return uid !== undefined && octets !== undefined
-}
-
-function listedOf({ uid = 0, size = 0, id }: Row): Listed {
-  return { uid, size, ...(id !== undefined && { id }) }
 }

@@ -1,4 +1,5 @@
 /** What is asked of messages, and what the answers are made into. */
+import type { Row } from './row.js'
 import type { Listed } from './source.js'
 
 /** What a large message comes in, in octets: as much as is in memory of it. */
@@ -12,6 +13,21 @@ export function piece(start: number): string {
 /** HIGHESTMODSEQ as text; undefined where there is none. */
 export function modseqOf(modseq: bigint | undefined): string | undefined {
   return modseq === undefined || modseq === 0n ? undefined : String(modseq)
+}
+
+/** Whether an answer lists a message. */
+export function isListed({ uid, size }: Row): boolean {
+  return uid !== undefined && size !== undefined
+}
+
+/** Whether an answer brings a message, or a piece of one. */
+export function isMessage({ uid, octets }: Row): boolean {
+  return uid !== undefined && octets !== undefined
+}
+
+/** What a listing says of a message. */
+export function listedOf({ uid = 0, size = 0, id }: Row): Listed {
+  return { uid, size, ...(id !== undefined && { id }) }
 }
 
 /** Rows by UID, each once: `n:*` brings the last message also when it is below n (RFC 3501 §6.4.8). */
