@@ -32,18 +32,27 @@ function statusOf(error: unknown): number {
   return passing.has(errorCode(error) ?? '') ? exits.tryAgain : exits.software
 }
 
-/** Follows the subcommands: `mail-user app-password add` is three names. */
+/** Follows the subcommands: `mail-user app-password add` is three names. The configuration may be named before each. */
 function choose(command: Command, argv: readonly string[]): [Command, string, readonly string[]] {
   let chosen = command
   let path = command.name
   let rest = argv
+  const named: string[] = []
   for (;;) {
-    const next = chosen.commands?.find(each => each.name === rest[0])
-    if (!next) return [chosen, path, rest]
+    const skip = chosen.commands ? configLength(rest) : 0
+    const next = chosen.commands?.find(each => each.name === rest[skip])
+    if (!next) return [chosen, path, [...named, ...rest]]
+    named.push(...rest.slice(0, skip))
     path = `${path} ${next.name}`
     chosen = next
-    rest = rest.slice(1)
+    rest = rest.slice(skip + 1)
   }
+}
+
+/** How many arguments name the configuration at the beginning: none, `--config=FILE`, or `-c FILE`. */
+function configLength([first = '']: readonly string[]): number {
+  if (first === '-c' || first === '--config') return 2
+  return first.startsWith('--config=') ? 1 : 0
 }
 
 async function call(command: Command, path: string, argv: readonly string[]): Promise<number> {

@@ -61,6 +61,17 @@ function call(
   return new Promise(resolve => child.on('close', status => resolve({ status, stdout, stderr })))
 }
 
+test('the configuration may be named before the subcommand, and between two', async t => {
+  const { config, read } = world(t)
+  const made = await call(['-c', config, 'add', 'alice'], 'secret\n')
+  assert.deepEqual(made, { status: 0, stdout: '', stderr: '' })
+  const words = [`--config=${config}`, 'app-password', '-c', config, 'add', 'alice', 'phone']
+  assert.equal((await call(words, '')).status, 0)
+  assert.match(read('users'), /^alice@x\.internal:/m)
+  assert.equal((await call(['-c', config, 'nonsense'], '')).status, 64)
+  assert.equal((await call(['-c'], '')).status, 64)
+})
+
 test('add makes the file, for its owner alone, with a password that verifies', async t => {
   const { run, read, directory } = world(t)
   const result = await run("add Alice --name 'Alice A.'", 'secret 비밀\nnot this\n')
