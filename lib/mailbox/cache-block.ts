@@ -10,23 +10,32 @@ const shortRead = 8_192
 export class CacheBlock {
   #octets: Buffer = Buffer.alloc(0)
   #start = 0
+  /** Whether it was read, not what we believe to have written there. */
+  isRead = false
 
-  /** The value of the record at a place, if it is right and of that UID and kind. @throws the system's error */
-  value(fd: number, offset: number, uid: number, kind: string): Buffer | undefined {
+  /**
+   * The value of the record at a place, if it is right and of that UID and kind.
+   *
+   * @param isChecked whether its checksum was right before
+   * @throws the system's error
+   */
+  value(fd: number, offset: number, uid: number, kind: string, isChecked: boolean): Buffer | undefined {
     if (!this.#holds(offset)) {
       const isNext = offset >= this.#start && offset < this.#start + this.#octets.length + shortRead
       this.#octets = readAt(fd, offset, isNext ? longRead : shortRead)
       this.#start = offset
+      this.isRead = true
     }
-    if (this.#holds(offset)) return valueAt(this.#octets, offset - this.#start, uid, kind)
+    if (this.#holds(offset)) return valueAt(this.#octets, offset - this.#start, uid, kind, isChecked)
     const record = this.#readLarge(fd, offset)
-    return record && valueAt(record, 0, uid, kind)
+    return record && valueAt(record, 0, uid, kind, isChecked)
   }
 
   /** Octets that were just written, and will be asked for next. They must not change. */
   hold(octets: Buffer, start: number): void {
     this.#octets = octets
     this.#start = start
+    this.isRead = false
   }
 
   /** What was read is not the file's any more. */

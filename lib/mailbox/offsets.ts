@@ -7,10 +7,24 @@ export class Offsets {
   size = 0
   #uids = new Uint32Array(64)
   #offsets = new Uint32Array(64)
+  /** 1 where what stands in the file was found right. */
+  #checked = new Uint8Array(64)
 
   get(uid: number): number | undefined {
     const at = this.#slot(uid)
     return this.#uids[at] === uid ? this.#offsets[at] : undefined
+  }
+
+  /** Whether what stands at the UID's place was found right before: see {@link setChecked}. */
+  isChecked(uid: number): boolean {
+    const at = this.#slot(uid)
+    return this.#uids[at] === uid && this.#checked[at] === 1
+  }
+
+  /** What stands at the UID's place was found right, until it has another place. */
+  setChecked(uid: number): void {
+    const at = this.#slot(uid)
+    if (this.#uids[at] === uid) this.#checked[at] = 1
   }
 
   /** @param offset below 4 GiB */
@@ -20,6 +34,7 @@ export class Offsets {
     if (this.#uids[at] === none) this.size++
     this.#uids[at] = uid
     this.#offsets[at] = offset
+    this.#checked[at] = 0
   }
 
   *entries(): Generator<[uid: number, offset: number]> {
@@ -39,14 +54,16 @@ export class Offsets {
   }
 
   #grow(): void {
-    const [uids, offsets] = [this.#uids, this.#offsets]
+    const [uids, offsets, checked] = [this.#uids, this.#offsets, this.#checked]
     this.#uids = new Uint32Array(uids.length * 2)
     this.#offsets = new Uint32Array(uids.length * 2)
+    this.#checked = new Uint8Array(uids.length * 2)
     for (let old = 0; old < uids.length; old++) {
       if (uids[old] === none) continue
       const at = this.#slot(uids[old]!)
       this.#uids[at] = uids[old]!
       this.#offsets[at] = offsets[old]!
+      this.#checked[at] = checked[old]!
     }
   }
 }

@@ -15,6 +15,8 @@ import type { View } from './view.js'
 /** Bits of a digit: what is counted fits the nearest cache of a processor. */
 const digitBits = 11
 const digits = 1 << digitBits
+/** One above the largest number of 32 bits. */
+const wordSize = 2 ** 32
 
 /**
  * The messages of a session that a query fits, in order; what is equal is ordered by sequence number.
@@ -144,12 +146,32 @@ export async function ordered(
     previous = value
   }
   if (isOrdered) return positions
+  const range = most - least
+  const lower = new Uint32Array(values.length)
+  for (let i = 0; i < lower.length; i++) lower[i] = reverse ? most - values[i]! : values[i]! - least
+  const from = await byDigits(positions, lower, Math.min(range, wordSize - 1), pacer)
+  if (range < wordSize) return from
+  const upper = new Uint32Array(values.length)
+  for (let i = 0; i < upper.length; i++)
+    upper[i] = (reverse ? most - values[i]! : values[i]! - least) / wordSize
+  return byDigits(from, upper, Math.floor(range / wordSize), pacer)
+}
+
+/**
+ * A radix sort of positions by their words; equal ones stay in order. Words, since a digit of a number that may have a
+ * fraction takes many times as long to find.
+ *
+ * @param most no word is above it
+ */
+async function byDigits(
+  positions: Uint32Array<ArrayBuffer>,
+  words: Uint32Array,
+  most: number,
+  pacer: Pacer,
+): Promise<Uint32Array<ArrayBuffer>> {
   let from = positions
-  for (let unit = 1; unit <= most - least; unit *= digits) {
-    from = byDigit(from, position => {
-      const above = reverse ? most - values[position]! : values[position]! - least
-      return unit === 1 && most - least < 2 ** 31 ? above & (digits - 1) : Math.floor(above / unit) % digits
-    })
+  for (let shift = 0; shift < 32 && most >>> shift > 0; shift += digitBits) {
+    from = byDigit(from, words, shift)
     if (pacer.isOver) await pacer.rest()
   }
   return from
@@ -158,12 +180,16 @@ export async function ordered(
 /** One pass of a radix sort. */
 function byDigit(
   positions: Uint32Array<ArrayBuffer>,
-  digitOf: (position: number) => number,
+  words: Uint32Array,
+  shift: number,
 ): Uint32Array<ArrayBuffer> {
   const starts = new Uint32Array(digits + 1)
-  for (const position of positions) starts[digitOf(position) + 1]!++
+  for (let i = 0; i < positions.length; i++) starts[((words[positions[i]!]! >>> shift) & (digits - 1)) + 1]!++
   for (let digit = 0; digit < digits; digit++) starts[digit + 1]! += starts[digit]!
   const sorted = new Uint32Array(positions.length)
-  for (const position of positions) sorted[starts[digitOf(position)]!++] = position
+  for (let i = 0; i < positions.length; i++) {
+    const position = positions[i]!
+    sorted[starts[(words[position]! >>> shift) & (digits - 1)]!++] = position
+  }
   return sorted
 }

@@ -194,3 +194,30 @@ test('Offsets is a map', () => {
   assert.deepEqual([offsets.get(64), offsets.get(128), offsets.get(65)], [0, 2, undefined])
   assert.equal([...offsets.entries()].length, 4999)
 })
+
+test('Offsets knows what was checked until it stands elsewhere', () => {
+  const offsets = new Offsets()
+  for (let uid = 1; uid <= 20; uid++) offsets.set(uid, uid * 100)
+  for (const uid of [3, 7, 99]) offsets.setChecked(uid)
+  for (let uid = 21; uid <= 5000; uid++) offsets.set(uid, uid * 100)
+  const checked = () => Array.from({ length: 5001 }, (_, uid) => uid).filter(uid => offsets.isChecked(uid))
+  assert.deepEqual(checked(), [3, 7])
+  offsets.set(7, 1)
+  assert.deepEqual(checked(), [3])
+})
+
+test('a record that is wrong when it is first read is not believed later either', () => {
+  const cache = fresh()
+  fill(cache, 1, 3, 20_000)
+  cache.close()
+  const octets = readFileSync(path)
+  octets[octets.indexOf('3 3 3 ') + 1_000]! ^= 0xff
+  writeFileSync(path, octets)
+  const next = new Cache(world, 7)
+  for (let round = 0; round < 3; round++)
+    assert.deepEqual(
+      [1, 2, 3].map(uid => next.get(uid, 'a')?.length),
+      [20_000, 20_000, undefined],
+    )
+  next.close()
+})
