@@ -96,8 +96,12 @@ function median(values: readonly number[]): number {
   return sorted[sorted.length >> 1] ?? 0
 }
 
-/** Looks from which on resident memory says anything: until then it goes up with what is compiled and set aside. */
+/**
+ * Looks from which on these say anything: until then memory goes up with what is compiled, filled once and set aside,
+ * and threads come and go.
+ */
 const enough = 40
+const slow: readonly Kind[] = ['heap', 'external', 'resident', 'threads']
 
 /** One line for each process and kind, those that grow marked. */
 export function table(readings: Readonly<Record<string, readonly Reading[]>>): {
@@ -116,7 +120,7 @@ export function table(readings: Readonly<Record<string, readonly Reading[]>>): {
       const isMemory = kind === 'heap' || kind === 'external' || kind === 'resident'
       const say = (value: number) => (isMemory ? (value / 2 ** 20).toFixed(1) : String(value))
       const cell = `${say(early)} > ${say(late)}`
-      if (grows && (kind !== 'resident' || series.length >= enough)) growing.push(`${name}: ${kind} ${cell}`)
+      if (grows && (!slow.includes(kind) || series.length >= enough)) growing.push(`${name}: ${kind} ${cell}`)
       line += (grows ? `${cell} !` : cell).padEnd(15)
     }
     lines.push(line.trimEnd())
