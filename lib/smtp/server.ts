@@ -47,6 +47,9 @@ const lineLimit = 2_048
 const purposeful = new Set(['MAIL', 'RCPT', 'DATA', 'BDAT', 'QUIT'])
 const mostIdleCommands = 100
 
+/** How long a command goes on that waits for its peer when the session is over, in milliseconds. */
+const grace = 1_000
+
 /**
  * How browsers and web scripts begin that were pointed at this port by a page: what follows is chosen by the page,
  * and some of it could be SMTP. Such a session ends at its first line.
@@ -64,7 +67,11 @@ export async function serveSmtp<Login>(
   session.tls = tlsName(connection)
   connection.onShutdown = () => shutDown(session)
   session.reply(220, undefined, greetingLine(session))
-  const clock = setTimeout(() => expire(session), session.options.maxSession)
+  const { maxSession } = session.options
+  const clock = setTimeout(() => expire(session), maxSession)
+  // Where the clock finds a command under way it does not cut it short; should that one then wait for the peer, in a
+  // login or between two pieces of a message, it waits no longer either.
+  connection.limitTo(maxSession + grace)
   try {
     while (!session.ending) if (!(await step(session))) return
   } catch (error) {

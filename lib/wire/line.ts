@@ -51,9 +51,9 @@ export class Connection {
   #lent: (() => void)[] = []
   /** When reading ends, however much the peer says, in milliseconds of the monotonic clock. */
   #deadline = Number.POSITIVE_INFINITY
-  /** What wakes who waits for octets, and who waits until octets are sent; both may wait at once. */
+  /** What wakes who waits for octets, and all who wait until octets are sent; both may wait at once. */
   #wakeReader: ((byClock?: boolean) => void) | undefined
-  #wakeWriter: (() => void) | undefined
+  readonly #wakeWriters = new Set<() => void>()
   /** Rings at `#ringsAt`; who waits for octets is woken by it at `#silentAt`, in milliseconds of the monotonic clock. */
   #clock: NodeJS.Timeout | undefined
   #ringsAt = 0
@@ -66,7 +66,7 @@ export class Connection {
     data: (chunk: Buffer) => this.#received(chunk),
     end: () => this.#over(),
     close: () => this.#gone(),
-    drain: () => this.#wakeWriter?.(),
+    drain: () => this.#wakeAllWriters(),
   }
 
   constructor(socket: Socket, id: string) {
@@ -104,6 +104,7 @@ export class Connection {
 
   /**
    * Reads one line, without its CRLF (a bare LF ends a line too; where that matters, in DATA, lines are not read so).
+   * Who sends commands and does not read the answers is read no further: the answers would be gathered in memory.
    *
    * @param limit longest line in octets, its end included
    * @param timeout longest silence in milliseconds
@@ -112,6 +113,7 @@ export class Connection {
    * @throws PeerTimeout
    */
   async readLine(limit: number, timeout: number): Promise<Buffer | undefined> {
+    if (this.#socket.writableLength > highWater) await this.#untilSent(timeout)
     for (let tooLong = false; ; ) {
       const end = this.#buffer.indexOf(LF, this.#scanned)
       if (end >= 0) {
@@ -225,12 +227,17 @@ export class Connection {
    */
   async drain(timeout: number): Promise<void> {
     if (this.#outputSize >= highWater) this.flush()
-    while (this.#socket.writableLength > highWater && !this.#closed) {
-      const timedOut = await this.#wait(timeout, 'drain')
-      if (timedOut) throw new PeerTimeout('the peer does not read')
-    }
+    await this.#untilSent(timeout)
     if (this.#closed && this.#socket.destroyed)
       throw new PeerGone('the connection closed in the middle of an answer')
+  }
+
+  async #untilSent(timeout: number): Promise<void> {
+    while (this.#socket.writableLength > highWater && !this.#closed) {
+      const left = Math.max(0, this.#deadline - performance.now())
+      const timedOut = await this.#wait(Math.min(timeout, left), 'drain')
+      if (timedOut) throw new PeerTimeout('the peer does not read')
+    }
   }
 
   /** Sends what was written and closes; the peer gets all of it unless it has stopped reading. */
@@ -310,7 +317,11 @@ export class Connection {
 
   #wakeBoth(): void {
     this.#wakeReader?.()
-    this.#wakeWriter?.()
+    this.#wakeAllWriters()
+  }
+
+  #wakeAllWriters(): void {
+    for (const wake of this.#wakeWriters) wake()
   }
 
   #take(count: number): Buffer {
@@ -344,11 +355,12 @@ export class Connection {
       if (forDrain) {
         const wake = (byClock: boolean) => {
           clearTimeout(timer)
-          this.#wakeWriter = undefined
+          this.#wakeWriters.delete(sent)
           resolve(byClock)
         }
+        const sent = () => wake(false)
         const timer = setTimeout(wake, timeout, true)
-        this.#wakeWriter = () => wake(false)
+        this.#wakeWriters.add(sent)
       } else {
         this.#wakeReader = (byClock = false) => {
           this.#wakeReader = undefined

@@ -29,6 +29,13 @@ export interface Peer {
  * @throws PeerGone for anything that is not a PROXY header
  */
 export async function readProxyHeader(connection: Connection): Promise<Peer | undefined> {
+  connection.limitTo(patience)
+  const peer = await readHeader(connection)
+  connection.limitTo(undefined)
+  return peer
+}
+
+async function readHeader(connection: Connection): Promise<Peer | undefined> {
   const head = await connection.readExactly(signature.length, patience)
   if (head.equals(signature)) return readBlock(connection)
   connection.unread(head)

@@ -63,19 +63,21 @@ function createContext(options: Omit<IdentityOptions, 'minimum'>, minimum: Secur
  * a port with implicit TLS.
  *
  * @param ahead what to do with octets that came already, see {@link Connection.replaceSocket}
+ * @param patience how long the handshake may take in all, in milliseconds
  * @throws PeerTimeout @throws PeerGone when the handshake fails
  */
 export function startTls(
   connection: Connection,
   identity: Identity,
   ahead: 'drop' | 'keep' = 'drop',
+  patience = handshakeTimeout,
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const socket = connection.replaceSocket(
       (plain: Socket) => new TLSSocket(plain, { isServer: true, secureContext: identity.context }),
       ahead,
     )
-    const timer = setTimeout(() => fail(new PeerTimeout('the TLS handshake took too long')), handshakeTimeout)
+    const timer = setTimeout(() => fail(new PeerTimeout('the TLS handshake took too long')), patience)
     const fail = (error: Error) => {
       clearTimeout(timer)
       connection.destroy()

@@ -114,6 +114,41 @@ test('drain() holds a writer back while the peer does not read', async t => {
   assert.equal(written, 1_000)
 })
 
+test('who sends commands and reads no answers is read no further', async t => {
+  const [connection, peer] = await pair(t)
+  peer.pause()
+  const lines = 50_000
+  peer.write('NOOP\r\n'.repeat(lines))
+  let answered = 0
+  let most = 0
+  const serving = (async () => {
+    while ((await connection.readLine(100, 60_000)) !== undefined) {
+      connection.write('x'.repeat(1_000))
+      answered++
+      most = Math.max(most, connection.socket.writableLength)
+      if (answered === lines) return
+    }
+  })()
+  // Held back, or through: 50 MB are more than two sockets hold.
+  await until(() => connection.socket.writableLength > 64 * 1024)
+  // Another who waits until octets are sent is woken too.
+  const drained = connection.drain(60_000)
+  peer.resume()
+  await Promise.all([serving, drained])
+  assert.equal(answered, lines)
+  assert.ok(most <= 256 * 1024, `${most} octets were gathered`)
+})
+
+test('who sends commands and never reads is given up', async t => {
+  const [connection, peer] = await pair(t)
+  peer.pause()
+  peer.write('NOOP\r\n'.repeat(50_000))
+  const serving = (async () => {
+    while ((await connection.readLine(100, 100)) !== undefined) connection.write('x'.repeat(1_000))
+  })()
+  await assert.rejects(serving, PeerTimeout)
+})
+
 test('drain() tells when the peer never reads, and when it is gone', async t => {
   const [connection, peer] = await pair(t)
   peer.pause()
