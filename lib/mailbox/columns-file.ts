@@ -8,7 +8,7 @@
  *     the references, the hashes of Message-IDs (lower halves, higher halves), and for subjects, mailboxes and names
  *     the octets of the texts, where each begins, and their order
  */
-import { open, readFile, rename } from 'node:fs/promises'
+import { open, rename } from 'node:fs/promises'
 import { crc32 } from 'node:zlib'
 import { writeAll } from '../sys/atomic.js'
 import { isMissing } from '../sys/error.js'
@@ -77,7 +77,7 @@ async function sumOf(octets: Buffer): Promise<number> {
 export async function readColumns(directory: string, validity: number): Promise<Columns | undefined> {
   let octets: Buffer
   try {
-    octets = await readFile(`${directory}/postern.columns`)
+    octets = await readWhole(`${directory}/postern.columns`)
   } catch (error) {
     if (isMissing(error)) return undefined
     throw error
@@ -86,6 +86,23 @@ export async function readColumns(directory: string, validity: number): Promise<
   if (octets.readUInt32LE(16) !== validity || (await sumOf(octets)) !== octets.readUInt32LE(12))
     return undefined
   return columnsFrom(octets, validity)
+}
+
+/** In one piece: readFile() asks for half a megabyte at a time, and copies all of them in the end. */
+async function readWhole(path: string): Promise<Buffer> {
+  const file = await open(path, 'r')
+  try {
+    const octets = Buffer.allocUnsafe((await file.stat()).size)
+    let filled = 0
+    while (filled < octets.length) {
+      const { bytesRead } = await file.read(octets, filled, octets.length - filled, filled)
+      if (bytesRead === 0) break
+      filled += bytesRead
+    }
+    return octets.subarray(0, filled)
+  } finally {
+    await file.close()
+  }
 }
 
 /** What is whole may still be nonsense that somebody wrote: nothing in it may lead beyond a column. */
@@ -118,21 +135,37 @@ async function columnsFrom(octets: Buffer, validity: number): Promise<Columns | 
 
 /** Whether no number in the columns leads beyond what it stands for. */
 async function isSound(columns: Columns, pacer: Pacer): Promise<boolean> {
-  const { count, rows, references, referenceEnd, numbers, subjects, mailboxes, names } = columns
+  const { rows, references, numbers, subjects, mailboxes, names } = columns
   const { texts } = rows
-  for (let row = 0; row < count; row++) {
-    if (row > 0 && rows.uids[row]! <= rows.uids[row - 1]!) return false
-    if (rows.ids[row]! > numbers.count) return false
-    if (rows.referenceStarts[row]! + rows.referenceCounts[row]! > referenceEnd) return false
-    if (texts.subject[row]! >= subjects.count) return false
-    if (Math.max(texts.from[row]!, texts.to[row]!, texts.cc[row]!) >= mailboxes.count) return false
-    if (Math.max(texts.displayfrom[row]!, texts.displayto[row]!) >= names.count) return false
-    if (pacer.isDue) await pacer.rest()
+  const limits: readonly [column: Uint32Array, limit: number][] = [
+    [rows.ids, numbers.count + 1],
+    [references, numbers.count + 1],
+    [texts.subject, subjects.count],
+    [texts.from, mailboxes.count],
+    [texts.to, mailboxes.count],
+    [texts.cc, mailboxes.count],
+    [texts.displayfrom, names.count],
+    [texts.displayto, names.count],
+  ]
+  for (const [column, limit] of limits) {
+    if (!isBelow(column, limit)) return false
+    if (pacer.isOver) await pacer.rest()
   }
-  for (let at = 0; at < referenceEnd; at++) {
-    if (references[at]! > numbers.count) return false
-    if (pacer.isDue) await pacer.rest()
-  }
+  return areInOrder(columns)
+}
+
+// Loops of their own over one column: where a process has just begun, they are compiled many times sooner.
+function isBelow(column: Uint32Array, limit: number): boolean {
+  for (let at = 0; at < column.length; at++) if (column[at]! >= limit) return false
+  return true
+}
+
+/** Whether UIDs rise, and references end where they all end at the latest. */
+function areInOrder({ count, rows, referenceEnd }: Columns): boolean {
+  const { uids, referenceStarts, referenceCounts } = rows
+  for (let row = 1; row < count; row++) if (uids[row]! <= uids[row - 1]!) return false
+  for (let row = 0; row < count; row++)
+    if (referenceStarts[row]! + referenceCounts[row]! > referenceEnd) return false
   return true
 }
 

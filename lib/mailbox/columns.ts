@@ -97,6 +97,10 @@ export class Columns {
   ): Promise<Uint32Array<ArrayBuffer>> {
     if (this.#areKnown(rows)) return rows
     await this.#filling.run(async () => {
+      for (const table of [this.numbers, this.subjects, this.mailboxes, this.names]) {
+        table.index()
+        if (pacer.isOver) await pacer.rest()
+      }
       for (let i = 0; i < rows.length; i++) {
         const row = rows[i]!
         if (this.rows.known[row] === 1) continue

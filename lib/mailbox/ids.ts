@@ -12,12 +12,13 @@ export class Ids {
   /** The halves of the hashes, by number. */
   #lows = new Uint32Array(64)
   #highs = new Uint32Array(64)
-  /** The number in each slot; 0 where it is free. */
+  /** The number in each slot; 0 where it is free. Empty: see index(). */
   #slots = new Uint32Array(64)
 
   /** The number of a Message-ID; 0 for none. */
   add([low, high]: IdHash): number {
     if (low === 0 && high === 0) return 0
+    this.index()
     if (this.count * 2 + 2 >= this.#slots.length) this.#grow()
     const slot = this.#slotOf(low, high)
     if (this.#slots[slot] === 0) {
@@ -26,6 +27,11 @@ export class Ids {
       this.#highs[this.count] = high
     }
     return this.#slots[slot]!
+  }
+
+  /** Makes the table that they are found by, where that was put off: who only threads what is known needs none. */
+  index(): void {
+    if (this.#slots.length === 0) this.#rehash(this.#lows.length)
   }
 
   #slotOf(low: number, high: number): number {
@@ -69,7 +75,7 @@ export class Ids {
     ids.#lows.set(lows, 1)
     ids.#highs = new Uint32Array(length)
     ids.#highs.set(highs, 1)
-    ids.#rehash(length)
+    ids.#slots = new Uint32Array(0)
     return ids
   }
 }

@@ -25,7 +25,7 @@ export class Texts {
   count = 1
   #octets = new Uint8Array(256)
   #starts = new Uint32Array(64)
-  /** One more than the number of the text in each slot of an open addressing table; 0 where it is free. */
+  /** One more than the number of the text in each slot of an open addressing table; 0 where it is free. Empty: see index(). */
   #slots = new Uint32Array(64)
   #order = Uint32Array.of(0)
   #ranks = Uint32Array.of(0)
@@ -33,6 +33,7 @@ export class Texts {
   /** The number of the text in octets from `start` to `end`. */
   add(source: Uint8Array, start: number, end: number): number {
     if (start === end) return 0
+    this.index()
     if (this.count * 2 >= this.#slots.length) this.#rehash(this.#slots.length * 2)
     const slot = this.#slotOf(source, start, end)
     const known = this.#slots[slot]!
@@ -43,6 +44,11 @@ export class Texts {
     this.#slots[slot] = this.count + 1
     this.#starts[this.count + 1] = at + end - start
     return this.count++
+  }
+
+  /** Makes the table that texts are found by, where that was put off: who only sorts what is known needs none. */
+  index(): void {
+    if (this.#slots.length === 0) this.#rehash(2 ** Math.ceil(Math.log2(Math.max(32, this.count) * 2 + 2)))
   }
 
   #reserve(length: number): void {
@@ -154,27 +160,36 @@ export class Texts {
   static async from({ octets, starts, order }: TextsData, pacer: Pacer): Promise<Texts | undefined> {
     const count = starts.length - 1
     if (count < 1 || order.length < 1 || order.length > count || starts[1] !== 0) return undefined
-    for (let i = 0; i < count; i++) {
-      if (starts[i]! > starts[i + 1]!) return undefined
-      if (pacer.isDue) await pacer.rest()
-    }
-    if (starts[0] !== 0 || starts[count] !== octets.length) return undefined
-    const isRanked = new Uint8Array(order.length)
-    for (const number of order) {
-      if (number >= order.length || isRanked[number]) return undefined
-      isRanked[number] = 1
-      if (pacer.isDue) await pacer.rest()
-    }
+    if (starts[0] !== 0 || starts[count] !== octets.length || !isRising(starts)) return undefined
+    if (pacer.isOver) await pacer.rest()
+    if (!isPermutation(order)) return undefined
+    if (pacer.isOver) await pacer.rest()
     const texts = new Texts()
     texts.count = count
     texts.#octets = octets.slice()
     texts.#starts = new Uint32Array(Math.max(64, count * 2))
     texts.#starts.set(starts)
     texts.#setOrder(order.slice())
-    await pacer.rest()
-    texts.#rehash(2 ** Math.ceil(Math.log2(Math.max(32, count) * 2 + 2)))
+    texts.#slots = new Uint32Array(0)
     return texts
   }
+}
+
+/** Whether no number is below the one before it. A millisecond for a million, as long as nothing else is done. */
+function isRising(numbers: Uint32Array): boolean {
+  for (let i = 1; i < numbers.length; i++) if (numbers[i]! < numbers[i - 1]!) return false
+  return true
+}
+
+/** Whether they are all numbers below their count. */
+function isPermutation(numbers: Uint32Array): boolean {
+  const isSeen = new Uint8Array(numbers.length)
+  for (let i = 0; i < numbers.length; i++) {
+    const number = numbers[i]!
+    if (number >= isSeen.length || isSeen[number] === 1) return false
+    isSeen[number] = 1
+  }
+  return true
 }
 
 function hashOf(source: Uint8Array, start: number, end: number): number {
