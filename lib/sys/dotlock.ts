@@ -123,12 +123,16 @@ function keep(mine: string, path: string): boolean {
   return true
 }
 
-/** In names: another container may have a process of our number on the same Maildir. */
-const own = `${process.pid}.${randomBytes(4).toString('hex')}`
+/**
+ * In names: another container may have a process of our number on the same Maildir. Made with the first lock, since
+ * a delivery by itself mostly takes none, and is over in the time that node:crypto takes to load.
+ */
+let own: string | undefined
 let begun = 0
 
 /** Writes who we are into a file that is to become a lock. @returns its path */
 function begin(path: string): string {
+  own ??= `${process.pid}.${randomBytes(4).toString('hex')}`
   const name = `${basename(path)}.${own}.${++begun}`
   let place = `${dirname(path)}/tmp/${name}`
   let fd: number

@@ -72,6 +72,34 @@ test('there need be no code', () => {
   assert.equal(deliver(), 4)
 })
 
+test('a delivery, with a script or without, loads no module of Node that takes milliseconds', () => {
+  const hook = join(directory, 'hook.cjs')
+  const list = join(directory, 'loaded')
+  writeFileSync(
+    hook,
+    `const known = new Set(process.moduleLoadList)
+process.on('exit', () => require('node:fs').writeFileSync(${JSON.stringify(list)},
+  process.moduleLoadList.filter(name => !known.has(name)).join('\\n')))`,
+  )
+  const program = join(directory, 'mail-deliver.cjs')
+  for (const args of [
+    ['--maildir', join(directory, 'Plain')],
+    ['-c', join(directory, 'mail.toml'), '-d', 'u'],
+  ]) {
+    rmSync(list, { force: true })
+    const argv = ['-r', hook, program, ...args]
+    assert.equal(spawnSync(process.execPath, argv, { input: 'Subject: x\n\nx\n' }).status, 0)
+    const loaded = readFileSync(list, 'utf8').split('\n')
+    assert.ok(loaded.includes('NativeModule vm'), loaded.join(' '))
+    const slow =
+      /^NativeModule (child_process|crypto|fs\/promises|net|perf_hooks|stream|tls|worker_threads|zlib)$/
+    assert.deepEqual(
+      loaded.filter(name => slow.test(name)),
+      [],
+    )
+  }
+})
+
 test('a wrong call is explained, and help is shown', () => {
   const run = (...argv: string[]) =>
     spawnSync(process.execPath, [commandPath('mail-deliver'), ...argv], { encoding: 'utf8' })
