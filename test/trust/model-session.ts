@@ -13,6 +13,8 @@ interface Memory {
   modseq: bigint
   /** Flags by UID; undefined while it has not been told of them. */
   readonly flags: Map<number, string | undefined>
+  /** It was told the flags of all that was there at that MODSEQ. */
+  isWhole: boolean
 }
 
 /** Flags as one text, without those that only this session has. */
@@ -34,7 +36,7 @@ export class Session {
   #isFresh = false
   folder = ''
   readonly #memories = new Map<string, Memory>()
-  #memory: Memory = { validity: '', modseq: 0n, flags: new Map() }
+  #memory: Memory = { validity: '', modseq: 0n, flags: new Map(), isWhole: false }
 
   constructor(stage: Stage, name: string, server: string) {
     this.#stage = stage
@@ -86,7 +88,7 @@ export class Session {
 
   /** Opens a folder and forgets what was known of it. @returns false when there is no such folder */
   async select(folder: string): Promise<boolean> {
-    this.#enter(folder, { validity: '', modseq: 0n, flags: new Map() })
+    this.#enter(folder, { validity: '', modseq: 0n, flags: new Map(), isWhole: true })
     const { status, all } = await this.say(`SELECT ${folder}`)
     if (status !== 'OK') return this.#leave()
     this.#greeted(all)
@@ -120,8 +122,9 @@ export class Session {
         this.#stage.book.faults.push(
           `${this.name} (${this.server}) was not told that ${folder} ${uid} vanished`,
         )
-    // Of messages that it did not name it is told nothing (RFC 7162 §3.2.5.1).
-    this.#isFresh = list === ''
+    // Of messages that it did not name it is told nothing (RFC 7162 §3.2.5.1), nor the next time, by a later MODSEQ.
+    if (list !== '') known.isWhole = false
+    this.#isFresh = known.isWhole
     await this.learn()
     return true
   }
@@ -226,6 +229,7 @@ export class Session {
         faults.push(`${at} was told that ${uid} has (${known}), and it has (${flags})`)
     }
     for (const uid of there) if (!told.has(uid)) faults.push(`${at} was not told that ${uid} is gone`)
+    this.#memory.isWhole = true
     return faults
   }
 }
