@@ -33,6 +33,7 @@ function session(name: string, door: Door, rest: Pick<Target, 'seeds' | 'words'>
     name,
     ...rest,
     limit: 2_000,
+    lineLimit: 2,
     async run(octets) {
       started ??= open()
       const running = await started

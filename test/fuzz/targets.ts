@@ -19,6 +19,8 @@ export interface Target {
   close?(): Promise<void>
   /** Longest time for one input, in milliseconds, where 100 is not enough: a whole session, say. */
   readonly limit?: number
+  /** What each line of the input adds to that, in milliseconds: a command that makes a folder writes to a disk. */
+  readonly lineLimit?: number
 }
 
 /** All of them. */

@@ -72,13 +72,19 @@ async function attempt(input: Buffer): Promise<{ time: number; failure?: string 
   return { time: used() - start }
 }
 
+/** Longest time for an input, in milliseconds. */
+function limitOf(input: Buffer): number {
+  const { limit: whole = limit, lineLimit = 0 } = target as Target
+  return whole + (lineLimit === 0 ? 0 : lineLimit * input.toString('latin1').split('\n').length)
+}
+
 /** Slow by itself, not because memory was tidied up or the blocks were counted: every time of some tries. */
 async function isSlow(input: Buffer): Promise<boolean> {
   coverage.stop()
   try {
     for (let i = 0; i < 5; i++) {
       const { time } = await attempt(input)
-      if (time <= (target.limit ?? limit)) return false
+      if (time <= limitOf(input)) return false
     }
     return true
   } finally {
@@ -101,8 +107,7 @@ async function fuzz(): Promise<Report> {
     runs++
     slowest = Math.max(slowest, time)
     const what =
-      failure ??
-      (time > (target.limit ?? limit) && (await isSlow(input)) ? `took ${Math.round(time)} ms` : undefined)
+      failure ?? (time > limitOf(input) && (await isSlow(input)) ? `took ${Math.round(time)} ms` : undefined)
     if (what === undefined) return
     // One of a kind is enough.
     const kind = failure === undefined ? 'slow' : what.split('\n    at ').slice(1, 4).join('\n')
