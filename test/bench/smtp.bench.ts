@@ -1,12 +1,28 @@
 /**
  * SMTP in to Maildirs, synced: mail-smtpd, and Debian's Postfix with Dovecot's LMTP, by turns under Postfix's own
- * smtp-source. The time runs until the last message is in its mailbox; CPU is that of all the servers' processes.
+ * smtp-source. The time runs until the last message is in its mailbox; CPU is that of all the servers' processes. The
+ * floor of one session, below which nobody comes on this machine: the client's own time, as smtp-sink keeps nothing,
+ * and the disk's, as each message waits for both in turn.
  * `npm run bench:smtp [-- COUNT [ROUNDS [LINES]]]`: LINES is a pattern of the lines wanted. Needs root.
  */
-import { execFile, spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { execFile, spawn, spawnSync } from 'node:child_process'
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { bringOutHere } from '../../lib/sys/direct.js'
 import { Dovecot, mailUser, noDovecot } from '../support/dovecot.js'
 import { cpuSeconds, type Figure, median, peakOf } from '../support/measure.js'
 import { makePlace } from '../support/place.js'
@@ -139,6 +155,85 @@ interface Rate {
   readonly cpu: number
 }
 
+/** Milliseconds a message that smtp-source takes in one session with a server that keeps nothing. */
+async function clientFloor(size: number): Promise<number> {
+  const port = await freePort()
+  const sink = spawn('/usr/sbin/smtp-sink', ['-u', 'nobody', `127.0.0.1:${port}`, '100'], { stdio: 'ignore' })
+  const ended = new Promise(resolve => sink.once('exit', resolve))
+  try {
+    while (!(await answers(port))) {
+      if (sink.exitCode !== null) throw new Error(`smtp-sink ended with ${sink.exitCode}`)
+      await new Promise(resolve => setTimeout(resolve, 20))
+    }
+    const times: number[] = []
+    for (let round = 0; round < rounds; round++) {
+      const start = performance.now()
+      await run('/usr/sbin/smtp-source', [
+        ...['-d', '-s', '1', '-m', String(count), '-l', String(size), '-N'],
+        ...['-f', 'sender@x.example', '-t', `u@${domain}`, `127.0.0.1:${port}`],
+      ])
+      times.push((performance.now() - start) / count)
+    }
+    return median(times)
+  } finally {
+    sink.kill()
+    await ended
+  }
+}
+
+/** Milliseconds a file takes that is written, brought to disk, renamed and synced, each in a directory of its own. */
+function diskFloor(size: number): number {
+  const directory = join(place.directory, 'floor')
+  const octets = Buffer.alloc(size, 'x')
+  for (const name of names) mkdirSync(join(directory, name), { recursive: true })
+  const times: number[] = []
+  for (let round = 0; round < rounds; round++) {
+    const start = performance.now()
+    for (let i = 0; i < count; i++) {
+      const path = join(directory, names[i] as string, `tmp-${round}`)
+      const fd = openSync(path, 'wx', 0o600)
+      writeSync(fd, octets)
+      bringOutHere(path, size)
+      renameSync(path, join(directory, names[i] as string, `new-${round}`))
+      fsyncSync(fd)
+      closeSync(fd)
+    }
+    times.push((performance.now() - start) / count)
+  }
+  rmSync(directory, { recursive: true })
+  return median(times)
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0))
+    })
+  })
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = connect(port, '127.0.0.1')
+    const end = (answered: boolean) => {
+      socket.destroy()
+      resolve(answered)
+    }
+    socket.once('data', () => end(true)).once('error', () => end(false))
+  })
+}
+
+async function showFloor(): Promise<void> {
+  const client = await clientFloor(4_096)
+  const disk = diskFloor(4_400)
+  process.stdout.write(
+    `${'floor of 1 session, 4 KiB'.padEnd(32)} ${(1000 / (client + disk)).toFixed(0)}/s: ` +
+      `client ${client.toFixed(2)} ms, disk ${disk.toFixed(2)} ms a message\n`,
+  )
+}
+
 process.stdout.write(`${count} messages, ${rounds} rounds, medians; deliveries a second, CPU a delivery\n`)
 try {
   // Makes the mailboxes, and the servers warm.
@@ -149,6 +244,7 @@ try {
       size: 4_096,
       messages: count,
     })
+  if (wanted.test('4 KiB, 1 session')) await showFloor()
   const few = Math.ceil(count / 10)
   await compare('4 KiB, 50 recipients, 4 sessions', {
     sessions: 4,
